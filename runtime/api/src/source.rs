@@ -1,0 +1,137 @@
+//! Source tasks: from an external system into Kafka.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::Result;
+use crate::clock::Clock;
+use crate::config::Props;
+use crate::data::{OffsetMap, Position, SourceRecord};
+
+/// Reads offsets that earlier generations of the connector's tasks stored.
+#[async_trait]
+pub trait OffsetReader: Send + Sync {
+    /// The stored offset of each of `partitions`, in their order.
+    ///
+    /// # Errors
+    /// When the offset store cannot be read.
+    async fn offsets(&self, partitions: &[OffsetMap]) -> Result<Vec<Option<OffsetMap>>>;
+}
+
+/// What a source task is given at its start.
+#[derive(Clone)]
+pub struct SourceTaskContext {
+    /// Name of the connector.
+    pub connector: Arc<str>,
+    /// Number of the task, from 0.
+    pub task: u32,
+    /// Stored offsets.
+    pub offsets: Arc<dyn OffsetReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Records on their way out, bounded in number and bytes. Owned by the engine, reused from poll to poll.
+#[derive(Debug)]
+pub struct SourceBatch {
+    records: Vec<SourceRecord>,
+    bytes: usize,
+    records_max: usize,
+    bytes_max: usize,
+}
+
+impl SourceBatch {
+    /// An empty batch with its limits; at least one record always fits.
+    pub fn new(records_max: usize, bytes_max: usize) -> Self {
+        SourceBatch { records: Vec::new(), bytes: 0, records_max: records_max.max(1), bytes_max }
+    }
+
+    /// Appends `record`, whose payload takes about `bytes` in memory.
+    pub fn push_sized(&mut self, record: SourceRecord, bytes: usize) {
+        self.bytes += bytes;
+        self.records.push(record);
+    }
+
+    /// Appends `record`; its size is measured by walking it. Use [`SourceBatch::push_sized`] where the size is known.
+    pub fn push(&mut self, record: SourceRecord) {
+        let bytes = record.record.size();
+        self.push_sized(record, bytes);
+    }
+
+    /// Whether `poll` must return now.
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= self.records_max || self.bytes >= self.bytes_max
+    }
+
+    /// Whether it holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Bytes of the records, as counted by the pushes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the records out and leaves the batch empty, its allocation kept.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, SourceRecord> {
+        self.bytes = 0;
+        self.records.drain(..)
+    }
+
+    /// The records.
+    pub fn records(&self) -> &[SourceRecord] {
+        &self.records
+    }
+}
+
+/// A source partition and the last offset of it that is durable.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    /// The partition.
+    pub partition: OffsetMap,
+    /// The offset, in the task's own form.
+    pub offset: Arc<dyn Position>,
+}
+
+/// Copies one share of an external system into Kafka.
+///
+/// The engine calls one method at a time: `start`, then `poll` and `commit` in any order, then `stop` once.
+#[async_trait]
+pub trait SourceTask: Send {
+    /// Connects and takes up where the stored offsets end.
+    ///
+    /// # Errors
+    /// Any: the task becomes FAILED. Wait for a slow system inside, within the connector's own retry settings.
+    async fn start(&mut self, props: &Props, context: SourceTaskContext) -> Result<()>;
+
+    /// Appends to `batch` until it is full or nothing is ready, waiting only for the first record.
+    ///
+    /// Cancel-safe: the engine owns `batch` and may drop this future at any await point, so a task
+    /// advances its own position only after a push. Returning with nothing pushed is allowed.
+    ///
+    /// # Errors
+    /// `Kind::Remote` is retried after a pause, any other kind fails the task.
+    async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()>;
+
+    /// Everything up to `durable` is in Kafka and in the offset store; upstream logs may be trimmed.
+    ///
+    /// # Errors
+    /// Logged; the next commit says more.
+    async fn commit(&mut self, durable: &[Durable]) -> Result<()> {
+        let _ = durable;
+        Ok(())
+    }
+
+    /// Ends all work and closes connections. Also called after a failed `start`.
+    ///
+    /// # Errors
+    /// Logged only.
+    async fn stop(&mut self) -> Result<()>;
+}
