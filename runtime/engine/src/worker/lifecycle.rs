@@ -1,0 +1,83 @@
+//! What a herder and a worker say to each other about a task.
+
+use std::fmt;
+use std::sync::Arc;
+
+use couplet_api::config::Props;
+
+/// A task of a connector. `Display` is `connector-task`, as in the JVM's logs and status keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    /// Name of the connector.
+    pub connector: Arc<str>,
+    /// Number of the task, from 0.
+    pub task: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.connector, self.task)
+    }
+}
+
+/// What a user wants a connector to be; survives restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetState {
+    /// Running.
+    #[default]
+    Started,
+    /// Tasks exist and rest.
+    Paused,
+    /// No tasks exist.
+    Stopped,
+}
+
+impl TargetState {
+    /// The name in the config topic and in REST answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TargetState::Started => "STARTED",
+            TargetState::Paused => "PAUSED",
+            TargetState::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// Everything the worker needs to run one task. Props have their config providers resolved.
+pub struct TaskStart {
+    /// Which task.
+    pub id: TaskId,
+    /// The connector's own config (converters, transforms, error handling, topics, overrides).
+    pub connector_props: Props,
+    /// The task's config, as the connector made it.
+    pub task_props: Props,
+    /// Running or paused at first.
+    pub target: TargetState,
+    /// Told about the task's life. Called from the task's own future; must not block.
+    pub listener: Arc<dyn TaskListener>,
+}
+
+/// A change in a task's life, as it belongs into the status topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskEvent {
+    /// It runs.
+    Running,
+    /// It rests.
+    Paused,
+    /// It failed and will not run again unless restarted. The trace's first line is `class: message`.
+    Failed {
+        /// The trace.
+        trace: String,
+    },
+    /// It ended because it was told to.
+    Stopped,
+}
+
+/// Hears of a worker's tasks.
+pub trait TaskListener: Send + Sync {
+    /// `id` is now in the state of `event`.
+    fn on_event(&self, id: &TaskId, event: TaskEvent);
+
+    /// `id` wrote to or read from `topic` (KIP-558); called once per topic and task.
+    fn on_active_topic(&self, id: &TaskId, topic: &str);
+}
