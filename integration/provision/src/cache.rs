@@ -10,7 +10,8 @@ use rustix::fs::{FlockOperation, flock};
 pub fn folder() -> Result<PathBuf> {
     let folder = match std::env::var_os("COUPLET_CACHE") {
         Some(set) => PathBuf::from(set),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither COUPLET_CACHE nor HOME is set")?).join(".cache/couplet"),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither COUPLET_CACHE nor HOME is set")?)
+            .join(".cache/couplet"),
     };
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     Ok(folder)

@@ -26,8 +26,10 @@ pub const BUILD: &[Need] = &[
 pub const POSTGRES: &[Need] = &[Need { package: "postgresql", present: || postgres_bin().is_some() }];
 
 /// Java, and Maven to get jars: the Kafka broker and the JVM worker.
-pub const JVM: &[Need] =
-    &[Need { package: "default-jre-headless", present: || has("java") }, Need { package: "maven", present: || has("mvn") }];
+pub const JVM: &[Need] = &[
+    Need { package: "default-jre-headless", present: || has("java") },
+    Need { package: "maven", present: || has("mvn") },
+];
 
 /// Python with venv, for the scripts that replay recordings.
 pub const PYTHON: &[Need] = &[Need { package: "python3-venv", present: || crate::python::interpreter().is_some() }];

@@ -38,7 +38,8 @@ pub fn plugin_path_debezium() -> Result<PathBuf> {
 
 fn copy(pom: &str, folder: &std::path::Path) -> Result<()> {
     let sources = cache::repository().join("integration/jvm");
-    let recipe = fs::read_to_string(sources.join(pom).join("pom.xml")).with_context(|| format!("integration/jvm/{pom}"))?;
+    let recipe =
+        fs::read_to_string(sources.join(pom).join("pom.xml")).with_context(|| format!("integration/jvm/{pom}"))?;
     cache::filled(folder, &recipe, || {
         debian::require(&[debian::JVM])?;
         let log = tempfile::Builder::new().prefix("couplet-maven").tempdir()?;

@@ -112,7 +112,9 @@ impl Launch {
             command.args(["--pdeathsig", signal]);
         }
         if let Some(user) = &self.user {
-            command.args([format!("--reuid={user}"), format!("--regid={}", primary_group(user)?)]).arg("--clear-groups");
+            command
+                .args([format!("--reuid={user}"), format!("--regid={}", primary_group(user)?)])
+                .arg("--clear-groups");
         }
         command.arg("--").arg(&self.program).args(&self.args).envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(folder) = &self.folder {
@@ -280,7 +282,8 @@ mod tests {
     async fn stop_waits_for_the_end_and_kill_takes_the_group_along() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut polite = shell("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", &log).spawn().unwrap();
+        let mut polite =
+            shell("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done", &log).spawn().unwrap();
         while !tail(&log, 100).contains("up") {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -38,7 +38,8 @@ pub fn peak_rss_bytes(pid: u32) -> Result<u64> {
 fn status_kib(pid: u32, key: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|l| l.strip_prefix(key));
-    let value = line.and_then(|l| l.split_whitespace().next()).with_context(|| format!("no {key} for process {pid}"))?;
+    let value =
+        line.and_then(|l| l.split_whitespace().next()).with_context(|| format!("no {key} for process {pid}"))?;
     Ok(value.parse()?)
 }
 

@@ -1,0 +1,11 @@
+//! Services under test: started on free ports of 127.0.0.1, ready when `start` returns, gone when dropped.
+
+mod kafka_broker;
+mod port;
+pub mod postgres_cluster;
+pub mod s3_service;
+
+pub use kafka_broker::{BrokerSettings, KafkaBroker};
+pub use port::{free_port, is_free};
+pub use postgres_cluster::{PostgresCluster, PostgresSettings};
+pub use s3_service::{S3Service, S3Settings};
