@@ -4,6 +4,7 @@
 //! of the buffer they arrived in. Schemas are shared by pointer; "same schema" is pointer equality first.
 
 mod decimal;
+mod float_text;
 mod logical;
 mod offset;
 mod record;
@@ -13,6 +14,7 @@ mod utf8;
 mod value;
 
 pub use decimal::Decimal;
+pub use float_text::FloatText;
 pub use logical::{DATE, DECIMAL, DECIMAL_SCALE, TIME, TIMESTAMP};
 pub use offset::{OffsetMap, Position};
 pub use record::{Datum, Header, Record, SinkRecord, SourceRecord, TimestampType, TopicPartition};

@@ -297,6 +297,13 @@ impl SchemaBuilder {
         builder
     }
 
+    /// An ARRAY, or a MAP from `key`, of values of any schema: parsed header text has such types.
+    pub fn mixed(kind: Type, key: Option<SchemaRef>) -> Self {
+        let mut builder = Self::new(kind);
+        builder.0.key = key;
+        builder
+    }
+
     /// The Decimal logical type, version 1.
     pub fn decimal(scale: i32) -> Self {
         Self::new(Type::Bytes).name(DECIMAL).version(1).parameter(DECIMAL_SCALE, scale.to_string())

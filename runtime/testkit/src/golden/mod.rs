@@ -1,0 +1,7 @@
+//! Recordings of the JVM originals: where they are, how they are read, and how differences are shown.
+
+mod differences;
+mod files;
+
+pub use differences::{Differences, equal};
+pub use files::{cases, json, names, root, text};
