@@ -4,8 +4,16 @@
 //! is missing, and then hands over to this.
 #![allow(clippy::print_stdout, reason = "talking to a person on a terminal is this program's job")]
 
+mod binary;
+mod demo;
 mod dev_services;
+mod golden;
 mod mybank_schema;
+mod shared_services;
+mod tally;
+mod test_run;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -27,15 +35,32 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Play a demo and check it
+    Demo(demo::DemoArgs),
+    /// Run cargo's tests, replays of recordings and scenarios on one set of services
+    Test(test_run::TestArgs),
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line with its causes; a backtrace of this program helps nobody.
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match cli.command {
             Command::Up(args) => dev_services::up(&args).await,
             Command::Down { delete } => dev_services::down(delete).await,
+            Command::Demo(args) => demo::run(&args).await,
+            Command::Test(args) => test_run::run(&args).await,
         }
     })
 }

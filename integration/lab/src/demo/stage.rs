@@ -1,0 +1,332 @@
+//! Everything the demo plays on: broker, database, S3, worker, connectors.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use couplet_harness::clients::{ConnectRest, Kafka, ObjectStore, postgres};
+use couplet_harness::provision::process::{Launch, Process};
+use couplet_harness::services::{PostgresCluster, PostgresSettings, S3Service, S3Settings, free_port};
+use couplet_harness::worker::{Engine, Worker, WorkerSettings};
+use couplet_harness::{Deadline, eventually, shared};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+use super::check::{Event, StoredObject, Tables, Topics};
+use super::{SETTLE_SECS, connectors};
+use crate::{binary, mybank_schema};
+
+/// Accounts of the bank.
+pub const ACCOUNTS: u64 = 999;
+/// Transactions booked before the connectors come, so that there is something to snapshot.
+const BOOKED_BEFORE: i64 = 500;
+const BUCKET: &str = "mybank";
+
+/// One table: its columns as the events write them.
+const TABLES: [(&str, &str); 2] = [
+    (
+        "public.accounts",
+        "select id, json_build_object('id', id, 'owner', owner, 'iban', iban, 'balance', balance::text,
+         'opened_at', to_char(opened_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))::text from accounts",
+    ),
+    (
+        "public.bank_transactions",
+        "select id, json_build_object('id', id, 'account_id', account_id, 'amount', amount::text, 'currency', currency,
+         'status', status, 'description', description,
+         'created_at', to_char(created_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),
+         'updated_at', to_char(updated_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))::text
+         from bank_transactions",
+    ),
+];
+
+/// The worker, in a process of its own or in one with the broker.
+enum Running {
+    Worker(Worker),
+    Dev(Process),
+}
+
+/// What is running. Dropping it stops everything.
+pub struct Stage {
+    pub kafka: Kafka,
+    prefix: String,
+    group: String,
+    rest: ConnectRest,
+    running: Running,
+    postgres: PostgresCluster,
+    s3: Option<S3Service>,
+    sink_config: Option<Value>,
+    is_external: bool,
+    killable: bool,
+    _broker: Option<Process>,
+    _folder: TempDir,
+}
+
+impl Stage {
+    /// Starts it all. With `kafka` on that broker; else on the embedded one, which gets a process of its own when the worker
+    /// is going to be killed.
+    pub async fn set(kafka: Option<&str>, on_jvm: bool, killable: bool) -> Result<Self> {
+        if on_jvm && kafka.is_none() {
+            bail!("--engine jvm needs --kafka: it is there to compare workers on a real broker");
+        }
+        let engine = if on_jvm { Engine::Jvm } else { binary::build()? };
+        println!("starting PostgreSQL, S3, {} and a worker ...", kafka.unwrap_or("the embedded broker"));
+        let postgres = PostgresCluster::start(PostgresSettings::default()).await?;
+        let s3 = if on_jvm { None } else { Some(S3Service::start(S3Settings::default()).await?) };
+        if let Some(s3) = &s3 {
+            s3.client().create_bucket(BUCKET).await?;
+        }
+        let admin = self::postgres(&postgres.url("postgres")).await?;
+        admin.batch_execute(&format!("create database {}", mybank_schema::DATABASE)).await?;
+        fill(&self::postgres(&postgres.url(mybank_schema::DATABASE)).await?).await?;
+
+        let folder = tempfile::Builder::new().prefix("couplet-demo").tempdir()?;
+        let group = shared::unique("mybank");
+        let (bootstrap, broker) = match (kafka, &engine) {
+            (Some(address), _) => (address.to_owned(), None),
+            (None, Engine::Couplet(binary)) => {
+                let (port, rest_port) = (free_port()?, free_port()?);
+                let log = folder.path().join("dev.log");
+                let data = folder.path().join("broker").display().to_string();
+                let mut launch = Launch::new("couplet dev", binary, log).args(["dev", "--data-dir", &data, "--port"]);
+                launch = launch.args([port.to_string()]);
+                launch = if killable {
+                    launch.args(["--broker-only"])
+                } else {
+                    launch.args(["--rest-port".to_owned(), rest_port.to_string()])
+                };
+                (format!("127.0.0.1:{port}"), Some((launch.spawn()?, rest_port)))
+            }
+            (None, Engine::Jvm) => unreachable!("refused above"),
+        };
+        let kafka_client = Kafka::new(&bootstrap)?;
+        let deadline = Deadline::after_secs(60);
+        eventually(&format!("the broker at {bootstrap}"), deadline, || async { Ok(kafka_client.topics().await.ok()) })
+            .await?;
+        let (broker, dev) = match broker {
+            Some((process, rest_port)) if !killable => (None, Some((process, rest_port))),
+            other => (other.map(|(process, _)| process), None),
+        };
+        let (running, rest) = match dev {
+            Some((process, rest_port)) => {
+                (Running::Dev(process), ConnectRest::new(&format!("http://127.0.0.1:{rest_port}"))?)
+            }
+            None => {
+                let settings =
+                    WorkerSettings::distributed(engine, &bootstrap, &group).with("offset.flush.interval.ms", "1000");
+                let worker = Worker::start(&settings).await?;
+                let rest = worker.rest.clone();
+                (Running::Worker(worker), rest)
+            }
+        };
+        rest.await_ready(Deadline::after_secs(60)).await?;
+        let prefix = if kafka.is_some() { group.clone() } else { "mybank".to_owned() };
+        Ok(Self {
+            kafka: kafka_client,
+            prefix,
+            group,
+            rest,
+            running,
+            postgres,
+            s3,
+            sink_config: None,
+            is_external: kafka.is_some(),
+            killable,
+            _broker: broker,
+            _folder: folder,
+        })
+    }
+
+    /// URL of the demo's database.
+    pub fn database_url(&self) -> String {
+        self.postgres.url(mybank_schema::DATABASE)
+    }
+
+    /// A new connection to it.
+    pub async fn database(&self) -> Result<Client> {
+        postgres(&self.database_url()).await
+    }
+
+    /// Rows that the snapshot is going to find.
+    pub async fn rows_before(&self) -> Result<usize> {
+        let query = "select (select count(*) from accounts) + (select count(*) from bank_transactions)";
+        let count: i64 = self.database().await?.query_one(query, &[]).await?.get(0);
+        Ok(usize::try_from(count)?)
+    }
+
+    /// Topics in the order of [`TABLES`].
+    pub fn topics(&self) -> Vec<String> {
+        TABLES.iter().map(|(table, _)| format!("{}.{table}", self.prefix)).collect()
+    }
+
+    /// Whether objects are written.
+    pub fn has_sink(&self) -> bool {
+        self.s3.is_some()
+    }
+
+    /// Creates the source, waits until it streams, then the sink.
+    pub async fn create_connectors(&mut self) -> Result<()> {
+        let source = connectors::source(self.postgres.port, &self.prefix)?;
+        let name = source["name"].as_str().unwrap_or_default().to_owned();
+        self.rest.create(&source).await?;
+        self.rest.await_running(&name, Deadline::after_secs(SETTLE_SECS)).await?;
+        let (database, rest) = (self.database().await?, &self.rest);
+        eventually("the source to stream", Deadline::after_secs(SETTLE_SECS), || async {
+            rest.await_running(&name, Deadline::after_secs(SETTLE_SECS)).await?;
+            let query = "select 1 from pg_replication_slots s join pg_stat_replication r on r.pid = s.active_pid
+                         where s.plugin = 'pgoutput' and r.state = 'streaming'";
+            Ok(database.query_opt(query, &[]).await?.map(drop))
+        })
+        .await?;
+        for topic in self.topics() {
+            let kafka = &self.kafka;
+            eventually(&format!("the topic {topic}"), Deadline::after_secs(SETTLE_SECS), || async {
+                Ok((kafka.count(&topic).await.unwrap_or(0) > 0).then_some(()))
+            })
+            .await?;
+        }
+        if let Some(s3) = &self.s3 {
+            let sink = connectors::sink(&s3.endpoint, BUCKET, &self.topics(), self.killable)?;
+            self.rest.create(&sink).await?;
+            let name = sink["name"].as_str().unwrap_or_default();
+            self.rest.await_running(name, Deadline::after_secs(SETTLE_SECS)).await?;
+            self.sink_config = Some(sink);
+        }
+        Ok(())
+    }
+
+    /// SIGKILL, and a new worker in its place.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        match &mut self.running {
+            Running::Worker(worker) => {
+                worker.kill();
+                worker.restart().await
+            }
+            Running::Dev(_) => bail!("the worker shares its process with the broker"),
+        }
+    }
+
+    /// How many objects there are.
+    pub async fn object_count(&self) -> Result<usize> {
+        Ok(match &self.s3 {
+            Some(s3) => s3.client().keys(BUCKET, "topics/").await?.len(),
+            None => 0,
+        })
+    }
+
+    /// During the play only full files are written, because only those are the same after a crash. Now that nobody is going to
+    /// kill the worker, the sink also writes the begun ones.
+    pub async fn flush_sink(&mut self) -> Result<()> {
+        let Some(sink) = &self.sink_config else { return Ok(()) };
+        let mut config = sink["config"].clone();
+        config["rotate.schedule.interval.ms"] = Value::from("1000");
+        let path = format!("/connectors/{}/config", sink["name"].as_str().unwrap_or_default());
+        let (status, body) = self.rest.call(reqwest::Method::PUT, &path, Some(&config)).await?;
+        anyhow::ensure!(status.is_success(), "PUT {path} answered {status}: {body}");
+        let records: usize = self.read_topics().await?.values().map(Vec::len).sum();
+        let deadline = Deadline::after_secs(SETTLE_SECS);
+        loop {
+            let lines: usize = self.read_objects().await?.iter().flatten().map(|o| o.lines.len()).sum();
+            if lines >= records {
+                return Ok(());
+            }
+            if deadline.is_over() {
+                // Not an error here: the check says exactly which records are missing.
+                println!("the sink wrote {lines} of {records} records and then nothing for too long");
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Asks the worker to stop as a service manager would.
+    pub async fn stop_worker(&mut self) -> Result<()> {
+        match &mut self.running {
+            Running::Worker(worker) => worker.stop().await,
+            // The broker is in the same process and still needed.
+            Running::Dev(_) => Ok(()),
+        }
+    }
+
+    /// All change events.
+    pub async fn read_topics(&self) -> Result<Topics> {
+        let mut topics = Topics::new();
+        for ((table, _), topic) in TABLES.iter().zip(self.topics()) {
+            let messages = self.kafka.read_topic(&topic).await?;
+            let events = messages.iter().map(|m| {
+                let (key, value) = (m.key.as_deref().unwrap_or_default(), m.value.as_deref().unwrap_or_default());
+                Event::parse(m.offset, key, value)
+                    .with_context(|| format!("{topic} offset {}: not a change event", m.offset))
+            });
+            topics.insert((*table).to_owned(), events.collect::<Result<_>>()?);
+        }
+        Ok(topics)
+    }
+
+    /// All rows as they are now.
+    pub async fn read_tables(&self) -> Result<Tables> {
+        let client = self.database().await?;
+        let mut tables = Tables::new();
+        for (table, query) in TABLES {
+            let rows = client.query(query, &[]).await?;
+            let rows = rows.iter().map(|row| Ok((row.get(0), serde_json::from_str(row.get(1))?)));
+            tables.insert(table.to_owned(), rows.collect::<Result<_>>()?);
+        }
+        Ok(tables)
+    }
+
+    /// All objects, or `None` when there is no sink.
+    pub async fn read_objects(&self) -> Result<Option<Vec<StoredObject>>> {
+        let Some(s3) = &self.s3 else { return Ok(None) };
+        let store = s3.client();
+        let mut objects = Vec::new();
+        for key in store.keys(BUCKET, "topics/").await? {
+            objects.push(self.read_object(&store, key).await?);
+        }
+        Ok(Some(objects))
+    }
+
+    /// Keys are `topics/TOPIC/partition=0/TOPIC+0+OFFSET.json`.
+    async fn read_object(&self, store: &ObjectStore, key: String) -> Result<StoredObject> {
+        let name = key.rsplit('/').next().unwrap_or(&key);
+        let parts: Vec<&str> = name.trim_end_matches(".json").split('+').collect();
+        let [topic, "0", offset] = parts[..] else { bail!("unexpected object {key}") };
+        let table =
+            topic.strip_prefix(&format!("{}.", self.prefix)).with_context(|| format!("unexpected object {key}"))?;
+        let (table, start_offset) = (table.to_owned(), offset.parse()?);
+        let text = String::from_utf8(store.get(BUCKET, &key).await?)?;
+        let lines = text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect::<Result<_>>();
+        Ok(StoredObject { table, start_offset, lines: lines.with_context(|| key.clone())?, key })
+    }
+
+    /// What the worker said last.
+    pub fn worker_log_tail(&self) -> String {
+        match &self.running {
+            Running::Worker(worker) => worker.log_tail(),
+            Running::Dev(process) => process.log_tail(),
+        }
+    }
+
+    /// Leaves nothing on a broker that is not ours.
+    pub async fn clear(mut self) -> Result<()> {
+        if self.is_external {
+            if let Running::Worker(worker) = &mut self.running {
+                worker.kill();
+            }
+            let all = self.kafka.topics().await?;
+            let ours: Vec<&str> =
+                all.iter().map(|(name, _)| name.as_str()).filter(|n| n.starts_with(&self.group)).collect();
+            if !ours.is_empty() {
+                self.kafka.delete_topics(&ours).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn fill(client: &Client) -> Result<()> {
+    mybank_schema::create(client, i64::try_from(ACCOUNTS)?).await?;
+    let insert = "insert into bank_transactions(id, account_id, amount, description)
+        select i, 1 + i % $2, (i * 37 % 100000) / 100.0, 'opening balance ' || i from generate_series(1::bigint, $1) i";
+    client.execute(insert, &[&BOOKED_BEFORE, &i64::try_from(ACCOUNTS)?]).await?;
+    Ok(())
+}

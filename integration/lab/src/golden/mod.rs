@@ -1,0 +1,85 @@
+//! Recordings of the originals, played against our worker through REST, Kafka and SQL.
+//!
+//! `integration/golden-suites.toml` says which are played and which cases are known to differ, with the reason. A listed case
+//! that passes is a failure too: the list says what is true.
+
+mod cdc;
+mod rest;
+mod suites;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use couplet_harness::provision::cache;
+pub use suites::Suites;
+
+use crate::shared_services::SharedServices;
+use crate::tally::Tally;
+
+/// What a replay script said about one case: `None` passed, otherwise how it differs.
+type Outcomes = BTreeMap<String, Option<String>>;
+
+/// Where recordings are read; `COUPLET_GOLDEN` moves it. The scripts that play them stay ours.
+fn root() -> PathBuf {
+    std::env::var_os("COUPLET_GOLDEN").map_or_else(scripts, PathBuf::from)
+}
+
+fn scripts() -> PathBuf {
+    cache::repository().join("integration/golden")
+}
+
+/// Plays every suite whose name contains `filter` and prints the cases that differ.
+pub async fn play(services: &SharedServices, filter: &str) -> Result<Tally> {
+    let suites = Suites::load()?;
+    let mut tally = Tally::default();
+    let cdc: Vec<_> = suites.cdc.iter().filter(|s| s.file.contains(filter)).collect();
+    if !cdc.is_empty() {
+        tally.add(cdc::play(services, &cdc).await?);
+    }
+    for suite in suites.rest.iter().filter(|s| s.name().contains(filter)) {
+        tally.add(rest::play(services, suite).await?);
+    }
+    Ok(tally)
+}
+
+/// Compares what happened with what is listed, and says each difference between the two.
+fn judge(suite: &str, outcomes: &Outcomes, deviations: &BTreeMap<String, String>) -> Tally {
+    let mut tally = Tally::default();
+    let mut known = 0;
+    for (case, difference) in outcomes {
+        match (difference, deviations.get(case)) {
+            (None, None) => tally.passed += 1,
+            (Some(_), Some(_)) => {
+                known += 1;
+                tally.passed += 1;
+            }
+            (Some(difference), None) => {
+                println!("DIFFERS {suite}/{case}\n{difference}");
+                tally.failed += 1;
+            }
+            (None, Some(reason)) => {
+                println!("PASSES {suite}/{case}, but integration/golden-suites.toml lists it: {reason}");
+                tally.failed += 1;
+            }
+        }
+    }
+    println!("golden {suite}: {} cases, {} failed, {known} known deviations", outcomes.len(), tally.failed);
+    tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_not_true_fails() {
+        let outcomes: Outcomes = [("good", None), ("bad", Some("x")), ("known", Some("y")), ("healed", None)]
+            .into_iter()
+            .map(|(case, difference)| (case.to_owned(), difference.map(str::to_owned)))
+            .collect();
+        let listed = ["known", "healed", "not played"].map(|case| (case.to_owned(), "why".to_owned())).into();
+        let tally = judge("s", &outcomes, &listed);
+        assert_eq!((tally.passed, tally.failed), (2, 2));
+    }
+}

@@ -1,0 +1,81 @@
+//! The services that all tests of one run share.
+
+use anyhow::{Context, Result};
+use couplet_harness::clients::ObjectStore;
+use couplet_harness::services::s3_service::{ACCESS_KEY, SECRET_KEY};
+use couplet_harness::services::{
+    BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings,
+};
+use couplet_harness::shared;
+
+/// Addresses, and the processes behind those that this run started itself.
+pub struct SharedServices {
+    pub bootstrap: String,
+    pub postgres: String,
+    pub s3: String,
+    s3_access_key: String,
+    s3_secret_key: String,
+    _started: (Option<KafkaBroker>, Option<PostgresCluster>, Option<S3Service>),
+}
+
+impl SharedServices {
+    /// Starts each service that the environment does not name already.
+    pub async fn start() -> Result<Self> {
+        let given = |variable: &str| std::env::var(variable).ok().filter(|v| !v.is_empty());
+        let mut started = (None, None, None);
+        let bootstrap = match given(shared::BOOTSTRAP) {
+            Some(address) => address,
+            None => started.0.insert(KafkaBroker::start(BrokerSettings::default()).await?).bootstrap.clone(),
+        };
+        let postgres = match given(shared::POSTGRES) {
+            Some(url) => url,
+            None => started.1.insert(PostgresCluster::start(PostgresSettings::default()).await?).url("postgres"),
+        };
+        let s3 = match given(shared::S3) {
+            Some(endpoint) => endpoint,
+            None => started.2.insert(S3Service::start(S3Settings::default()).await?).endpoint.clone(),
+        };
+        let key = |variable, own: &str| given(variable).unwrap_or_else(|| own.to_owned());
+        Ok(Self {
+            bootstrap,
+            postgres,
+            s3,
+            s3_access_key: key(shared::S3_ACCESS_KEY, ACCESS_KEY),
+            s3_secret_key: key(shared::S3_SECRET_KEY, SECRET_KEY),
+            _started: started,
+        })
+    }
+
+    /// What tests read, see [`couplet_harness::shared`].
+    pub fn environment(&self) -> [(&'static str, &str); 5] {
+        [
+            (shared::BOOTSTRAP, &self.bootstrap),
+            (shared::POSTGRES, &self.postgres),
+            (shared::S3, &self.s3),
+            (shared::S3_ACCESS_KEY, &self.s3_access_key),
+            (shared::S3_SECRET_KEY, &self.s3_secret_key),
+        ]
+    }
+
+    /// A client of the S3 server.
+    pub fn object_store(&self) -> ObjectStore {
+        ObjectStore::new(&self.s3, &self.s3_access_key, &self.s3_secret_key)
+    }
+
+    fn postgres_address(&self) -> Result<(&str, u16)> {
+        let address = self.postgres.rsplit_once('@').map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+        let (host, port) =
+            address.and_then(|a| a.split_once(':')).context("COUPLET_TEST_POSTGRES has no user@host:port")?;
+        Ok((host, port.parse()?))
+    }
+
+    /// Host of PostgreSQL.
+    pub fn postgres_host(&self) -> Result<&str> {
+        Ok(self.postgres_address()?.0)
+    }
+
+    /// Port of PostgreSQL.
+    pub fn postgres_port(&self) -> Result<u16> {
+        Ok(self.postgres_address()?.1)
+    }
+}
