@@ -1,0 +1,68 @@
+//! The JSON of Connect's data, byte for byte as Kafka's JSON converter and Jackson write and read it.
+//!
+//! Writing walks a [`plan`] compiled once per schema: escaped field names, rendered defaults, the schema block of the
+//! envelope. Reading is one pass over the bytes; text becomes slices of the message. Neither builds a tree of nodes.
+
+mod encoding;
+mod escape;
+mod logical;
+mod number;
+mod plan;
+mod reader;
+mod recent;
+mod schema_reader;
+mod schema_text;
+mod typed;
+mod writer;
+
+pub use plan::{DecimalFormat, JsonOptions};
+pub use writer::{JsonWriter, write_value};
+
+pub(crate) use escape::write_text;
+pub(crate) use recent::Recent;
+
+use bytes::Bytes;
+use couplet_api::data::{SchemaRef, Value};
+use couplet_api::{Error, Result};
+
+/// Reads a value without a schema: integers become INT64, fractions FLOAT64, objects maps in Java's order. Bytes behind
+/// the value are ignored; no bytes at all are null.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] when `bytes` is not JSON.
+pub fn read_value(bytes: &Bytes) -> Result<Value> {
+    let bytes = encoding::to_utf8(bytes)?;
+    let mut reader = reader::Reader::new(&bytes);
+    if reader.at_end() { Ok(Value::Null) } else { reader.value() }
+}
+
+/// Reads a value of `schema`, with Jackson's coercions: what does not fit becomes 0, false or null.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] when `bytes` is not JSON, or not of the schema's shape.
+pub fn read_value_as(bytes: &Bytes, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
+    let mut reader = reader::Reader::new(bytes);
+    typed::value(&mut reader, schema, options)
+}
+
+/// A schema from the notation that [`JsonWriter`] puts into envelopes; `null` is no schema.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] in the words of the JVM.
+pub fn read_schema(bytes: &[u8], options: &JsonOptions) -> Result<Option<SchemaRef>> {
+    schema_reader::read(bytes, options)
+}
+
+/// The two members of an envelope `{"schema": …, "payload": …}`; `None` when `bytes` is any other JSON.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] when `bytes` is not JSON.
+pub(crate) fn split_envelope(bytes: &Bytes) -> Result<Option<(Bytes, Bytes)>> {
+    let bytes = encoding::to_utf8(bytes)?;
+    reader::Reader::new(&bytes).envelope()
+}
+
+/// An error of the parser.
+fn syntax(what: &str, at: usize) -> Error {
+    Error::data(format!("{what} at byte {at}")).with_class("org.apache.kafka.common.errors.SerializationException")
+}

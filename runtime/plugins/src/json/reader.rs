@@ -1,0 +1,354 @@
+use bytes::Bytes;
+use couplet_api::data::{Utf8, Value};
+use couplet_api::{Error, Result};
+
+use super::number::Number;
+use super::syntax;
+use crate::java::HashMapOrder;
+
+/// Deepest nesting, as Jackson's `StreamReadConstraints`.
+const DEPTH_MAX: usize = 1000;
+/// Longest number, in characters, as Jackson's `StreamReadConstraints`.
+const NUMBER_LENGTH_MAX: usize = 1000;
+
+/// What the next value is, told by its first character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Node {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl Node {
+    /// Jackson's name of the node type.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Node::Null => "NULL",
+            Node::Boolean => "BOOLEAN",
+            Node::Number => "NUMBER",
+            Node::String => "STRING",
+            Node::Array => "ARRAY",
+            Node::Object => "OBJECT",
+        }
+    }
+}
+
+/// A place in JSON bytes.
+pub(super) struct Reader<'a> {
+    source: &'a Bytes,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// At the start of `source`.
+    pub(super) const fn new(source: &'a Bytes) -> Self {
+        Reader { source, at: 0, depth: 0 }
+    }
+
+    fn error(&self, what: &str) -> Error {
+        syntax(what, self.at)
+    }
+
+    /// The next byte behind white space.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.source.get(self.at) {
+            self.at += 1;
+        }
+        self.source.get(self.at).copied()
+    }
+
+    /// Whether only white space is left.
+    pub(super) fn at_end(&mut self) -> bool {
+        self.peek().is_none()
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// When no value comes next.
+    pub(super) fn node(&mut self) -> Result<Node> {
+        Ok(match self.peek().ok_or_else(|| self.error("unexpected end of input"))? {
+            b'{' => Node::Object,
+            b'[' => Node::Array,
+            b'"' => Node::String,
+            b'-' | b'0'..=b'9' => Node::Number,
+            b't' | b'f' => Node::Boolean,
+            b'n' => Node::Null,
+            _ => return Err(self.error("unexpected character, no value starts with it")),
+        })
+    }
+
+    /// Reads `null`.
+    pub(super) fn null(&mut self) -> Result<()> {
+        self.word("null")
+    }
+
+    /// Reads `true` or `false`.
+    pub(super) fn boolean(&mut self) -> Result<bool> {
+        let truth = self.peek() == Some(b't');
+        self.word(if truth { "true" } else { "false" })?;
+        Ok(truth)
+    }
+
+    fn word(&mut self, word: &str) -> Result<()> {
+        self.peek();
+        let end = self.at + word.len();
+        let follows = self.source.get(end).copied();
+        if !self.source[self.at..].starts_with(word.as_bytes()) || follows.is_some_and(|b| b.is_ascii_alphanumeric()) {
+            return Err(self.error("unrecognized token"));
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// Reads a number.
+    pub(super) fn number(&mut self) -> Result<Number<'a>> {
+        self.peek();
+        let start = self.at;
+        let mut integral = true;
+        self.skip_if(b"-");
+        self.digits()?;
+        if self.skip_if(b".") {
+            integral = false;
+            self.digits()?;
+        }
+        if self.skip_if(b"eE") {
+            integral = false;
+            self.skip_if(b"+-");
+            let digits = self.digits()?;
+            if digits > 9 {
+                return Err(self.error("exponent out of range"));
+            }
+        }
+        let follows = self.source.get(self.at).copied();
+        if !matches!(follows, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}')) {
+            return Err(self.error("unexpected character behind a number"));
+        }
+        if self.at - start > NUMBER_LENGTH_MAX {
+            return Err(self.error("number is too long"));
+        }
+        // Only ASCII got through.
+        Ok(Number::new(std::str::from_utf8(&self.source[start..self.at]).unwrap_or("0"), integral))
+    }
+
+    fn skip_if(&mut self, any: &[u8]) -> bool {
+        let skipped = self.source.get(self.at).is_some_and(|b| any.contains(b));
+        self.at += usize::from(skipped);
+        skipped
+    }
+
+    fn digits(&mut self) -> Result<usize> {
+        let count = self.source[self.at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err(self.error("number without digits")) } else { Ok(count) }
+    }
+
+    /// Reads text: a slice of the source unless it holds escapes.
+    pub(super) fn text(&mut self) -> Result<Utf8> {
+        self.peek();
+        let start = self.at + 1;
+        let mut end = start;
+        loop {
+            match self.source.get(end) {
+                Some(b'"') => break,
+                Some(b'\\') => return self.text_with_escapes(start, end),
+                Some(..0x20) => return Err(syntax("control character in text", end)),
+                Some(_) => end += 1,
+                None => return Err(syntax("unexpected end of text", end)),
+            }
+        }
+        self.at = end + 1;
+        self.utf8(start, end)
+    }
+
+    fn utf8(&self, start: usize, end: usize) -> Result<Utf8> {
+        Utf8::new(self.source.slice(start..end)).map_err(|e| syntax(e.message(), start))
+    }
+
+    fn text_with_escapes(&mut self, start: usize, first_escape: usize) -> Result<Utf8> {
+        let mut text = self.utf8(start, first_escape)?.as_str().to_owned();
+        let mut at = first_escape;
+        loop {
+            let run = self.source[at..].iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..0x20)).count();
+            text.push_str(&self.utf8(at, at + run)?);
+            at += run;
+            match self.source.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => at = self.escape(at + 1, &mut text)?,
+                Some(_) => return Err(syntax("control character in text", at)),
+                None => return Err(syntax("unexpected end of text", at)),
+            }
+        }
+        self.at = at + 1;
+        Ok(Utf8::from(text))
+    }
+
+    /// Reads the escape whose letter is at `at`; returns the place behind it.
+    fn escape(&self, at: usize, text: &mut String) -> Result<usize> {
+        let letter = *self.source.get(at).ok_or_else(|| syntax("unexpected end of text", at))?;
+        text.push(match letter {
+            b'"' | b'\\' | b'/' => char::from(letter),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = self.hex(at + 1)?;
+                let second = self.source[at + 5..].starts_with(b"\\u").then(|| self.hex(at + 7)).transpose()?;
+                let units = [first, second.unwrap_or_default()];
+                // Half a pair cannot be text in UTF-8.
+                let (c, used) = match char::decode_utf16(units).next() {
+                    Some(Ok(c)) => (c, c.len_utf16()),
+                    _ => (char::REPLACEMENT_CHARACTER, 1),
+                };
+                text.push(c);
+                return Ok(at + 5 + if used == 2 { 6 } else { 0 });
+            }
+            _ => return Err(syntax("unrecognized escape", at)),
+        });
+        Ok(at + 1)
+    }
+
+    fn hex(&self, at: usize) -> Result<u16> {
+        let digits = self.source.get(at..at + 4).and_then(|d| std::str::from_utf8(d).ok());
+        let digits = digits.filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+        digits.and_then(|d| u16::from_str_radix(d, 16).ok()).ok_or_else(|| syntax("expected four hex digits", at))
+    }
+
+    /// Reads an object: `member` is called behind each name and must read the value.
+    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
+        self.enter(b'{')?;
+        if self.leave(b'}') {
+            return Ok(());
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.error("expected a field name in double quotes"));
+            }
+            let name = self.text()?;
+            if self.peek() != Some(b':') {
+                return Err(self.error("expected a colon"));
+            }
+            self.at += 1;
+            member(self, name)?;
+            if self.leave(b'}') {
+                return Ok(());
+            }
+            self.comma()?;
+        }
+    }
+
+    /// Reads an array: `item` is called before each value and must read it.
+    pub(super) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        self.enter(b'[')?;
+        if self.leave(b']') {
+            return Ok(());
+        }
+        loop {
+            item(self)?;
+            if self.leave(b']') {
+                return Ok(());
+            }
+            self.comma()?;
+        }
+    }
+
+    fn enter(&mut self, bracket: u8) -> Result<()> {
+        if self.peek() != Some(bracket) || self.depth == DEPTH_MAX {
+            return Err(self.error("nested too deeply"));
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self, bracket: u8) -> bool {
+        let left = self.peek() == Some(bracket);
+        if left {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        left
+    }
+
+    fn comma(&mut self) -> Result<()> {
+        if self.peek() != Some(b',') {
+            return Err(self.error("expected a comma or the end of the object or array"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads a value of any type.
+    pub(super) fn value(&mut self) -> Result<Value> {
+        Ok(match self.node()? {
+            Node::Null => {
+                self.null()?;
+                Value::Null
+            }
+            Node::Boolean => Value::Bool(self.boolean()?),
+            Node::Number => {
+                let number = self.number()?;
+                if number.is_integral() { Value::Int64(number.low_bits()) } else { Value::Float64(number.double()) }
+            }
+            Node::String => Value::Str(self.text()?),
+            Node::Array => {
+                let mut items = Vec::new();
+                self.array(|reader| {
+                    items.push(reader.value()?);
+                    Ok(())
+                })?;
+                Value::Array(items.into())
+            }
+            Node::Object => {
+                let mut map = HashMapOrder::new();
+                self.object(|reader, name| {
+                    map.put(name, reader.value()?);
+                    Ok(())
+                })?;
+                map.into_value()
+            }
+        })
+    }
+
+    /// Reads a value and forgets it.
+    pub(super) fn skip(&mut self) -> Result<()> {
+        match self.node()? {
+            Node::Null => self.null(),
+            Node::Boolean => self.boolean().map(drop),
+            Node::Number => self.number().map(drop),
+            Node::String => self.text().map(drop),
+            Node::Array => self.array(Self::skip),
+            Node::Object => self.object(|reader, _| reader.skip()),
+        }
+    }
+
+    /// The bytes of the members `schema` and `payload`, if the source is an object of just these two.
+    pub(super) fn envelope(mut self) -> Result<Option<(Bytes, Bytes)>> {
+        if self.at_end() {
+            return Ok(None);
+        }
+        if self.node()? != Node::Object {
+            return self.skip().map(|()| None);
+        }
+        let (mut schema, mut payload, mut others) = (None, None, false);
+        self.object(|reader, name| {
+            reader.peek();
+            let start = reader.at;
+            reader.skip()?;
+            let member = Some(reader.source.slice(start..reader.at));
+            match name.as_str() {
+                "schema" => schema = member,
+                "payload" => payload = member,
+                _ => others = true,
+            }
+            Ok(())
+        })?;
+        Ok(if others { None } else { schema.zip(payload) })
+    }
+}

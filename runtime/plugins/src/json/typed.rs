@@ -1,0 +1,223 @@
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use couplet_api::data::{DATE, DECIMAL, Decimal, Schema, SchemaRef, Struct, TIME, TIMESTAMP, Type, Utf8, Value};
+use couplet_api::{Error, Result};
+
+use super::logical;
+use super::plan::JsonOptions;
+use super::reader::{Node, Reader};
+use crate::java::HashMapOrder;
+
+/// Reads a value of `schema`.
+pub(super) fn value(reader: &mut Reader<'_>, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
+    let node = reader.node()?;
+    if node == Node::Null {
+        reader.null()?;
+        return absent(schema, options);
+    }
+    match schema.name() {
+        Some(DECIMAL) => decimal(reader, node, schema),
+        Some(DATE) => integer(reader, node, "Date").map(|days| Value::Date(i64::from(days) * logical::DAY_MS)),
+        Some(TIME) => Ok(Value::Date(logical::ms_to_time(integer(reader, node, "Time")?)?)),
+        Some(TIMESTAMP) => timestamp(reader, node),
+        _ => plain(reader, node, schema, options),
+    }
+}
+
+/// What stands for null or an absent field.
+fn absent(schema: &Schema, options: &JsonOptions) -> Result<Value> {
+    match schema.default() {
+        Some(default) if options.replace_null_with_default => Ok(default.clone()),
+        _ if schema.is_optional() => Ok(Value::Null),
+        _ => Err(Error::data(format!("Invalid null value for required {} field", schema.kind().name()))),
+    }
+}
+
+fn decimal(reader: &mut Reader<'_>, node: Node, schema: &Schema) -> Result<Value> {
+    let invalid = |cause: Error| Error::data("Invalid bytes for Decimal field").caused_by(cause);
+    let decimal = match node {
+        Node::Number => reader.number()?.decimal()?,
+        Node::String => {
+            let bytes = base64(&reader.text()?).map_err(invalid)?;
+            Decimal::from_bytes(&bytes, logical::scale(schema).map_err(invalid)?)
+        }
+        other => {
+            return Err(Error::data(format!(
+                "Invalid type for Decimal, underlying representation should be numeric or bytes but was {}",
+                other.name()
+            )));
+        }
+    };
+    Ok(Value::Decimal(Arc::new(decimal)))
+}
+
+fn base64(text: &Utf8) -> Result<Vec<u8>> {
+    let bad = |e: base64::DecodeError| Error::data(e.to_string()).with_class("java.io.IOException");
+    if text.bytes().any(|b| b <= b' ') {
+        let bare: Vec<u8> = text.bytes().filter(|b| *b > b' ').collect();
+        return STANDARD.decode(bare).map_err(bad);
+    }
+    STANDARD.decode(text.as_bytes()).map_err(bad)
+}
+
+fn integer(reader: &mut Reader<'_>, node: Node, name: &str) -> Result<i32> {
+    let number = if node == Node::Number { reader.number()?.int() } else { None };
+    number.ok_or_else(|| {
+        Error::data(format!(
+            "Invalid type for {name}, underlying representation should be integer but was {}",
+            node.name()
+        ))
+    })
+}
+
+fn timestamp(reader: &mut Reader<'_>, node: Node) -> Result<Value> {
+    let number = if node == Node::Number { Some(reader.number()?) } else { None };
+    match number.filter(|n| n.is_integral()) {
+        Some(number) => Ok(Value::Date(number.low_bits())),
+        None => Err(Error::data(format!(
+            "Invalid type for Timestamp, underlying representation should be integral but was {}",
+            node.name()
+        ))),
+    }
+}
+
+fn plain(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
+    Ok(match (schema.kind(), node) {
+        (Type::Boolean, Node::Boolean) => Value::Bool(reader.boolean()?),
+        (Type::Int8, Node::Number) => Value::Int8(reader.number()?.low_bits() as i8),
+        (Type::Int16, Node::Number) => Value::Int16(reader.number()?.low_bits() as i16),
+        (Type::Int32, Node::Number) => Value::Int32(reader.number()?.low_bits() as i32),
+        (Type::Int64, Node::Number) => Value::Int64(reader.number()?.low_bits()),
+        (Type::Float32, Node::Number) => Value::Float32(reader.number()?.float()),
+        (Type::Float64, Node::Number) => Value::Float64(reader.number()?.double()),
+        (Type::String, Node::String) => Value::Str(reader.text()?),
+        (Type::Bytes, Node::String) => {
+            let bytes = base64(&reader.text()?).map_err(|e| Error::data("Invalid bytes field").caused_by(e))?;
+            Value::Bytes(bytes.into())
+        }
+        (Type::Array, _) => array(reader, node, schema, options)?,
+        (Type::Map, _) => map(reader, node, schema, options)?,
+        (Type::Struct, _) => structure(reader, node, schema, options)?,
+        (kind, _) => {
+            reader.skip()?;
+            fallback(kind)
+        }
+    })
+}
+
+/// What Jackson makes of a node of another type.
+fn fallback(kind: Type) -> Value {
+    match kind {
+        Type::Boolean => Value::Bool(false),
+        Type::Int8 => Value::Int8(0),
+        Type::Int16 => Value::Int16(0),
+        Type::Int32 => Value::Int32(0),
+        Type::Int64 => Value::Int64(0),
+        Type::Float32 => Value::Float32(0.0),
+        Type::Float64 => Value::Float64(0.0),
+        _ => Value::Null,
+    }
+}
+
+fn item(reader: &mut Reader<'_>, schema: Option<&SchemaRef>, options: &JsonOptions) -> Result<Value> {
+    match schema {
+        Some(schema) => value(reader, schema, options),
+        None => reader.value(),
+    }
+}
+
+/// Any node can be walked through: members of an object are items too, everything else has none.
+fn array(reader: &mut Reader<'_>, node: Node, schema: &Schema, options: &JsonOptions) -> Result<Value> {
+    let mut items = Vec::new();
+    let mut add = |reader: &mut Reader<'_>| {
+        items.push(item(reader, schema.value_schema(), options)?);
+        Ok(())
+    };
+    match node {
+        Node::Array => reader.array(add)?,
+        Node::Object => reader.object(|reader, _| add(reader))?,
+        _ => reader.skip()?,
+    }
+    Ok(Value::Array(items.into()))
+}
+
+fn map(reader: &mut Reader<'_>, node: Node, schema: &Schema, options: &JsonOptions) -> Result<Value> {
+    let mut map = HashMapOrder::new();
+    let (keys, values) = (schema.key_schema(), schema.value_schema());
+    if keys.is_none_or(|k| k.kind() == Type::String) {
+        if node != Node::Object {
+            let found = node.name();
+            return Err(Error::data(format!(
+                "Maps with string fields should be encoded as JSON objects, but found {found}"
+            )));
+        }
+        reader.object(|reader, name| {
+            map.put(name, item(reader, values, options)?);
+            Ok(())
+        })?;
+        return Ok(map.into_value());
+    }
+    if node != Node::Array {
+        let found = node.name();
+        return Err(Error::data(format!(
+            "Maps with non-string fields should be encoded as JSON array of tuples, but found {found}"
+        )));
+    }
+    reader.array(|reader| {
+        let node = reader.node()?;
+        if node != Node::Array {
+            return Err(Error::data(format!("Found invalid map entry instead of array tuple: {}", node.name())));
+        }
+        let mut pair = Vec::with_capacity(2);
+        let mut length = 0;
+        reader.array(|reader| {
+            length += 1;
+            match length {
+                1 => pair.push(item(reader, keys, options)?),
+                2 => pair.push(item(reader, values, options)?),
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        match (length, pair.pop(), pair.pop()) {
+            (2, Some(value), Some(key)) => map.put(key, value),
+            _ => return Err(Error::data(format!("Found invalid map entry, expected length 2 but found :{length}"))),
+        }
+        Ok(())
+    })?;
+    Ok(map.into_value())
+}
+
+fn structure(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
+    if node != Node::Object {
+        let found = node.name();
+        return Err(Error::data(format!("Structs should be encoded as JSON objects, but found {found}")));
+    }
+    let fields = schema.fields();
+    let mut values: Vec<Option<Value>> = vec![None; fields.len()];
+    // Members mostly come in the order of the fields.
+    let mut expected = 0;
+    reader.object(|reader, name| {
+        let next = fields.get(expected).filter(|f| f.name() == name.as_str()).map(|_| expected);
+        let Some(index) = next.or_else(|| schema.field_index(&name)) else { return reader.skip() };
+        expected = index + 1;
+        values[index] = Some(value(reader, fields[index].schema(), options)?);
+        Ok(())
+    })?;
+    let complete = fields.iter().zip(values).map(|(field, value)| {
+        let schema = field.schema();
+        let value = value.map_or_else(|| absent(schema, options), Ok)?;
+        if value.is_null() && !schema.is_optional() {
+            return Err(Error::data(format!(
+                "Invalid value: null used for required field: \"{}\", schema type: {}",
+                field.name(),
+                schema.kind().name()
+            )));
+        }
+        Ok(value)
+    });
+    let values = complete.collect::<Result<Vec<Value>>>()?;
+    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), values))))
+}

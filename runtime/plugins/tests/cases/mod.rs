@@ -1,0 +1,53 @@
+//! How each kind of recorded case is played.
+
+mod converter;
+mod settings;
+
+pub use converter::check_converters;
+pub use settings::{check_config_defs, check_plugin_list};
+
+use couplet_api::config::Props;
+use couplet_api::{Error, Plugin};
+use serde_json::{Value as Json, json};
+
+/// The plugin of `class` that `is_kind` accepts.
+fn plugin(class: &str, is_kind: impl Fn(&Plugin) -> bool) -> Option<Plugin> {
+    couplet_plugins::plugins().into_iter().find(|p| p.class() == class && is_kind(p))
+}
+
+/// The settings of a case.
+fn props(config: &Json) -> Props {
+    let mut props = Props::new();
+    for (key, value) in config.as_object().into_iter().flatten() {
+        let text = match value {
+            Json::Null => None,
+            Json::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        props.set_nullable(key, text);
+    }
+    props
+}
+
+/// What is compared of an error: where it came up, its class and message, and its cause where Connect made it up.
+fn error(stage: &str, error: &Error) -> Json {
+    let mut json = json!({ "stage": stage, "class": error.class(), "message": error.message() });
+    if let Some(cause) = error.cause() {
+        json["cause_class"] = json!(cause.class());
+        json["cause_message"] = json!(cause.message());
+    }
+    json
+}
+
+/// A recorded error and ours, without what comes from the JVM or its libraries rather than from Connect: messages of
+/// the JSON parser, and of exceptions that mean a mistake in Connect's code.
+fn comparable_error(want: &Json, got: &Json) -> (Json, Json) {
+    let (mut want, mut got) = (want.clone(), got.clone());
+    let foreign = |text: &Json| text.as_str().is_some_and(|t| t.contains("com.fasterxml"));
+    if foreign(&want["cause_message"]) {
+        for side in [&mut want, &mut got] {
+            side.as_object_mut().map(|members| members.remove("cause_message"));
+        }
+    }
+    (want, got)
+}

@@ -1,0 +1,20 @@
+//! Plugins against recordings of the JVM's: converters, transforms, predicates, their settings and their list.
+
+mod cases;
+
+use cases::{check_config_defs, check_converters, check_plugin_list};
+
+#[test]
+fn golden_converters() {
+    check_converters("connect/converters");
+}
+
+#[test]
+fn golden_config_definitions() {
+    check_config_defs("connect/validate-nodoc");
+}
+
+#[test]
+fn golden_plugin_list() {
+    check_plugin_list("connect/validate-nodoc/_plugins.json");
+}
