@@ -59,7 +59,13 @@ impl ConfigDef {
 
     /// Parses and checks every key: one [`ConfigValue`] per key, in order, with everything that is wrong.
     pub fn validate(&self, props: &Props) -> Vec<ConfigValue> {
-        self.keys.iter().map(|key| validate_key(key, props)).collect()
+        self.validate_prefixed(props, "")
+    }
+
+    /// As [`ConfigDef::validate`], for a definition whose keys stand under `prefix` in `props` (`ConfigDef.embed`): the
+    /// results carry the whole key. So do sentences about missing and unreadable values; those of validators do not.
+    pub fn validate_prefixed(&self, props: &Props, prefix: &str) -> Vec<ConfigValue> {
+        self.keys.iter().map(|key| validate_key(key, props, prefix)).collect()
     }
 
     /// Parses every key.
@@ -92,46 +98,39 @@ impl Settings {
     }
 }
 
-fn validate_key(key: &ConfigKey, props: &Props) -> ConfigValue {
-    let mut result = ConfigValue {
-        name: key.name.to_string(),
-        value: Setting::Null,
-        recommended: key.recommended.iter().map(ToString::to_string).collect(),
-        errors: Vec::new(),
-        visible: true,
-    };
-    let given = props.get_nullable(&key.name);
-    let parsed = match given {
-        Some(Some(text)) => key.kind.parse(text).map_err(|problem| (Some(text), problem)),
-        Some(None) => Ok(Setting::Null),
+fn validate_key(key: &ConfigKey, props: &Props, prefix: &str) -> ConfigValue {
+    let name = format!("{prefix}{}", key.name);
+    let mut errors = Vec::new();
+    let value = match props.get_nullable(&name) {
+        Some(Some(text)) => key.kind.parse(text).unwrap_or_else(|problem| {
+            errors.push(invalid(key, &name, Some(text.to_owned()), &problem));
+            Setting::Null
+        }),
+        Some(None) => Setting::Null,
         None if key.default == Default::Required => {
-            result.add_error(format!("Missing required configuration \"{}\" which has no default value.", key.name));
-            return result;
+            errors.push(format!("Missing required configuration \"{name}\" which has no default value."));
+            Setting::Null
         }
-        None => Ok(key.default_setting()),
+        None => key.default_setting(),
     };
-    match parsed {
-        Err((text, problem)) => result.add_error(invalid(key, text, &problem)),
-        Ok(setting) => {
-            for validator in &key.validators {
-                if let Err(problem) = validator.check(&setting) {
-                    result.add_error(invalid(key, setting.to_text().as_deref(), &problem));
-                }
-            }
-            if result.errors.is_empty() {
-                result.value = setting;
-            }
-        }
+    // As in the JVM, checks also see the null of a missing or unreadable value, and a refused value is still shown.
+    let refused = key.validators.iter().filter_map(|validator| validator.check(&value).err());
+    errors.extend(refused.map(|problem| invalid(key, &key.name, value.to_java_text(), &problem)));
+    ConfigValue {
+        name,
+        value,
+        recommended: key.recommended.iter().map(ToString::to_string).collect(),
+        errors,
+        visible: true,
     }
-    result
 }
 
 /// The sentence of Java's `ConfigException(name, value, message)`.
-fn invalid(key: &ConfigKey, value: Option<&str>, problem: &str) -> String {
+fn invalid(key: &ConfigKey, name: &str, value: Option<String>, problem: &str) -> String {
     let shown = match (key.kind, value) {
-        (_, None) => "null",
-        (super::ConfigType::Password, Some(_)) => super::HIDDEN,
+        (_, None) => "null".to_owned(),
+        (super::ConfigType::Password, Some(_)) => super::HIDDEN.to_owned(),
         (_, Some(text)) => text,
     };
-    format!("Invalid value {shown} for configuration {}: {problem}", key.name)
+    format!("Invalid value {shown} for configuration {name}: {problem}")
 }

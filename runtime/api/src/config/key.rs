@@ -98,6 +98,14 @@ impl Setting {
             Setting::Password(_) => Some(HIDDEN.to_owned()),
         }
     }
+
+    /// The text error messages show: as [`Setting::to_text`], but lists as Java prints them.
+    pub fn to_java_text(&self) -> Option<String> {
+        match self {
+            Setting::List(items) => Some(format!("[{}]", items.join(", "))),
+            other => other.to_text(),
+        }
+    }
 }
 
 /// How much a setting matters.
