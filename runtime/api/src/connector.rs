@@ -103,6 +103,11 @@ pub trait ConnectorPlugin: Send + Sync {
     /// Version of the original whose contract this follows.
     fn version(&self) -> &'static str;
 
+    /// Full Java class name of its tasks: what task configs carry under `task.class`.
+    fn task_class(&self) -> String {
+        format!("{}Task", self.class().strip_suffix("Connector").unwrap_or(self.class()))
+    }
+
     /// All settings of the connector itself.
     fn config_def(&self) -> ConfigDef;
 
