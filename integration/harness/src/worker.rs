@@ -152,16 +152,21 @@ impl Worker {
 
     /// Waits until the REST API lists connectors.
     pub async fn await_ready(&mut self) -> Result<()> {
+        self.await_answer("/connectors").await
+    }
+
+    /// Waits for the first 200 to a GET of `path`, asking every 2 ms.
+    pub async fn await_answer(&mut self, path: &str) -> Result<()> {
         let deadline = Deadline::after_secs(240);
         loop {
             self.process.as_mut().context("the worker does not run")?.check_running()?;
-            if self.rest.get("/connectors").await.is_ok() {
+            if self.rest.get(path).await.is_ok() {
                 return Ok(());
             }
             if deadline.is_over() {
                 bail!("timed out waiting for the {} worker's REST API:\n{}", self.name, self.log_tail());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
 

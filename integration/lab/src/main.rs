@@ -4,6 +4,7 @@
 //! is missing, and then hands over to this.
 #![allow(clippy::print_stdout, reason = "talking to a person on a terminal is this program's job")]
 
+mod bench;
 mod binary;
 mod demo;
 mod dev_services;
@@ -35,6 +36,8 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Measure the JVM worker and ours on one broker in one run
+    Bench(bench::BenchArgs),
     /// Play a demo and check it
     Demo(demo::DemoArgs),
     /// Run cargo's tests, replays of recordings and scenarios on one set of services
@@ -59,6 +62,7 @@ fn run() -> Result<()> {
         match cli.command {
             Command::Up(args) => dev_services::up(&args).await,
             Command::Down { delete } => dev_services::down(delete).await,
+            Command::Bench(args) => bench::run(&args).await,
             Command::Demo(args) => demo::run(&args).await,
             Command::Test(args) => test_run::run(&args).await,
         }

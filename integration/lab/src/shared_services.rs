@@ -1,7 +1,6 @@
 //! The services that all tests of one run share.
 
 use anyhow::{Context, Result};
-use couplet_harness::clients::ObjectStore;
 use couplet_harness::services::s3_service::{ACCESS_KEY, SECRET_KEY};
 use couplet_harness::services::{
     BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings,
@@ -55,11 +54,6 @@ impl SharedServices {
             (shared::S3_ACCESS_KEY, &self.s3_access_key),
             (shared::S3_SECRET_KEY, &self.s3_secret_key),
         ]
-    }
-
-    /// A client of the S3 server.
-    pub fn object_store(&self) -> ObjectStore {
-        ObjectStore::new(&self.s3, &self.s3_access_key, &self.s3_secret_key)
     }
 
     fn postgres_address(&self) -> Result<(&str, u16)> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use couplet_provision::Deadline;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -119,6 +120,26 @@ impl Kafka {
     pub async fn count(&self, topic: &str) -> Result<i64> {
         let (consumer, topic): (BaseConsumer, String) = (self.config().create()?, topic.to_owned());
         blocking(move || Ok(watermarks(&consumer, &topic)?.into_iter().map(|(start, end)| end - start).sum())).await
+    }
+
+    /// Waits until a topic has `count` records, looking every 20 ms, and consumes nothing.
+    pub async fn await_count(&self, topic: &str, count: i64, deadline: Deadline) -> Result<()> {
+        let (consumer, topic): (BaseConsumer, String) = (self.config().create()?, topic.to_owned());
+        blocking(move || {
+            loop {
+                // The topic may not be there yet.
+                let marks = watermarks(&consumer, &topic).unwrap_or_default();
+                let seen: i64 = marks.into_iter().map(|(start, end)| end - start).sum();
+                if seen >= count {
+                    return Ok(());
+                }
+                if deadline.is_over() {
+                    bail!("timed out waiting for {count} records in {topic}: {seen} are there");
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        })
+        .await
     }
 
     /// Every record from the beginning to where the topic ends now; order within a partition is log order.

@@ -133,6 +133,7 @@ async fn perform(
     let started = Instant::now();
     let mut kills = 0;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     tick.tick().await;
     loop {
         tokio::select! {

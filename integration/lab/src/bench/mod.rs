@@ -1,0 +1,151 @@
+//! `cargo x bench`: the JVM worker and ours, one after the other, on the same broker and database in one run.
+//!
+//! Every case runs on a fresh worker. End offsets are polled and nothing is consumed meanwhile; CPU is user and system time of
+//! the worker's process alone.
+
+mod filestream;
+mod machine;
+mod measure;
+mod postgres;
+mod report;
+mod startup;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use couplet_harness::clients::Kafka;
+use couplet_harness::services::{BrokerSettings, KafkaBroker};
+use couplet_harness::shared;
+use couplet_harness::worker::{Engine, WorkerSettings};
+
+use crate::binary;
+use measure::Sample;
+use report::Report;
+
+/// What to measure, and how much of it.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Rows of the PostgreSQL cases
+    #[arg(long, default_value_t = 500_000)]
+    rows: i64,
+    /// Lines of the FileStream cases
+    #[arg(long, default_value_t = 1_000_000)]
+    lines: i64,
+    /// A tenth of everything, for trying it out; docs/benchmarks.md is left alone
+    #[arg(long)]
+    quick: bool,
+    /// Runs of every case; the median is reported
+    #[arg(long, default_value_t = 1)]
+    repeat: usize,
+    /// Only cases whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Workers to measure
+    #[arg(long, value_enum, default_value = "both")]
+    engine: Engines,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engines {
+    Both,
+    Jvm,
+    Couplet,
+}
+
+/// What every case needs.
+struct Bench {
+    kafka: Kafka,
+    rows: i64,
+    lines: i64,
+    idle_secs: u64,
+}
+
+impl Bench {
+    /// A distributed worker with a group of its own and Connect's default settings.
+    fn settings(&self, engine: &Engine) -> WorkerSettings {
+        WorkerSettings::distributed(engine.clone(), &self.kafka.bootstrap, &shared::unique("bench"))
+    }
+}
+
+/// One thing that is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Start,
+    FileSource,
+    FileSink,
+    Snapshot { schemas: bool },
+    Stream { schemas: bool },
+}
+
+const CASES: [Case; 7] = [
+    Case::Start,
+    Case::FileSource,
+    Case::FileSink,
+    Case::Snapshot { schemas: false },
+    Case::Stream { schemas: false },
+    Case::Snapshot { schemas: true },
+    Case::Stream { schemas: true },
+];
+
+impl Case {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::FileSource => "FileStream source",
+            Self::FileSink => "FileStream sink",
+            Self::Snapshot { schemas: false } => "PostgreSQL snapshot, JSON",
+            Self::Snapshot { schemas: true } => "PostgreSQL snapshot, JSON with schemas",
+            Self::Stream { schemas: false } => "PostgreSQL stream, JSON",
+            Self::Stream { schemas: true } => "PostgreSQL stream, JSON with schemas",
+        }
+    }
+
+    async fn measure(self, bench: &Bench, engine: &Engine) -> Result<Vec<Sample>> {
+        match self {
+            Self::Start => startup::measure(bench, engine).await,
+            Self::FileSource => filestream::source(bench, engine).await.map(|s| vec![s]),
+            Self::FileSink => filestream::sink(bench, engine).await.map(|s| vec![s]),
+            Self::Snapshot { schemas } => {
+                postgres::snapshot(bench, engine, self.name(), schemas).await.map(|s| vec![s])
+            }
+            Self::Stream { schemas } => postgres::stream(bench, engine, self.name(), schemas).await.map(|s| vec![s]),
+        }
+    }
+}
+
+/// Measures, prints the table, and writes it to docs/benchmarks.md.
+pub async fn run(args: &BenchArgs) -> Result<()> {
+    let mut engines = Vec::new();
+    if args.engine != Engines::Couplet {
+        engines.push(Engine::Jvm);
+    }
+    if args.engine != Engines::Jvm {
+        println!("building the release binary ...");
+        engines.push(binary::build_release()?);
+    }
+    let broker = KafkaBroker::start(BrokerSettings { for_measurement: true, ..BrokerSettings::default() }).await?;
+    let scale = if args.quick { 10 } else { 1 };
+    let kafka = broker.client()?;
+    let bench =
+        Bench { kafka, rows: args.rows / scale, lines: args.lines / scale, idle_secs: 20 / u64::try_from(scale)? };
+    let mut report = Report::default();
+    for case in CASES.into_iter().filter(|c| c.name().contains(&args.only)) {
+        for repetition in 0..args.repeat.max(1) {
+            for engine in &engines {
+                println!("{} on {}, run {} of {} ...", case.name(), engine.name(), repetition + 1, args.repeat.max(1));
+                for sample in case.measure(&bench, engine).await? {
+                    println!("    {sample}");
+                    report.add(engine.name(), sample);
+                }
+            }
+        }
+    }
+    let table = report.table();
+    println!("\n{table}");
+    if !args.quick && args.engine == Engines::Both && args.only.is_empty() {
+        let text = report::document(&table, &machine::describe(&bench, args.repeat.max(1))?);
+        let path = couplet_harness::provision::cache::repository().join("docs/benchmarks.md");
+        std::fs::write(&path, text)?;
+        println!("written to {}", path.display());
+    }
+    Ok(())
+}
