@@ -1,12 +1,13 @@
 use std::io::Write;
 
-/// Writes floats as Java's `Double.toString` and `Float.toString` do: shortest digits that read back the same,
-/// at least one digit after the point, an exponent outside 10^-3 … 10^7. Reused from value to value, like `itoa::Buffer`.
-///
-/// The digits are the shortest ones, as in Java 19 and later; older Java versions print one digit too many for a few values.
+use super::float_digits::{Digits, of_double, of_float};
+
+/// Writes floats as Java's `Double.toString` and `Float.toString` do, in the digits of Java 18 and older (which the JVM
+/// workers of the recordings run on): at least one digit after the point, an exponent outside 10^-3 … 10^7. Reused from
+/// value to value, like `itoa::Buffer`.
 #[derive(Debug)]
 pub struct FloatText {
-    bytes: [u8; 32],
+    bytes: [u8; 40],
 }
 
 impl Default for FloatText {
@@ -18,14 +19,14 @@ impl Default for FloatText {
 impl FloatText {
     /// An empty buffer.
     pub const fn new() -> Self {
-        FloatText { bytes: [0; 32] }
+        FloatText { bytes: [0; 40] }
     }
 
     /// `Double.toString(value)`.
     pub fn double(&mut self, value: f64) -> &str {
         match special(value) {
             Some(text) => text,
-            None => self.rearranged(ryu::Buffer::new().format_finite(value)),
+            None => self.arranged(value < 0.0, &of_double(value)),
         }
     }
 
@@ -33,31 +34,16 @@ impl FloatText {
     pub fn float(&mut self, value: f32) -> &str {
         match special(f64::from(value)) {
             Some(text) => text,
-            None => self.rearranged(ryu::Buffer::new().format_finite(value)),
+            None => self.arranged(value < 0.0, &of_float(value)),
         }
     }
 
-    /// Writes the number `text` (ryu's notation) in Java's notation.
-    fn rearranged(&mut self, text: &str) -> &str {
-        let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let mut digits = [0_u8; 32];
-        let mut length = 0;
-        for byte in whole.bytes().chain(fraction.bytes()) {
-            digits[length] = byte;
-            length += 1;
-        }
-        let leading_zeros = digits[..length].iter().take_while(|d| **d == b'0').count();
-        let trailing_zeros = digits[leading_zeros..length].iter().rev().take_while(|d| **d == b'0').count();
-        let significant = &digits[leading_zeros..length - trailing_zeros];
-        // Place of the first significant digit: 0 for units, 1 for tens, -1 for tenths.
-        let place = exponent.parse::<i32>().unwrap_or(0) + whole.len() as i32 - 1 - leading_zeros as i32;
+    fn arranged(&mut self, negative: bool, digits: &Digits) -> &str {
         let mut rest = &mut self.bytes[..];
         let full = rest.len();
-        // The buffer holds any double: sign, 17 digits, point, exponent are 24 bytes, three leading zeros included.
+        // The buffer holds any double: sign, 20 digits, point, exponent are 27 bytes, three leading zeros included.
         let _ = if negative { rest.write_all(b"-") } else { Ok(()) };
-        let _ = write_digits(&mut rest, significant, place);
+        let _ = write_digits(&mut rest, digits.as_bytes(), digits.place());
         let used = full - rest.len();
         std::str::from_utf8(&self.bytes[..used]).unwrap_or_default()
     }
@@ -124,11 +110,28 @@ mod tests {
             (f64::MIN_POSITIVE, "2.2250738585072014E-308"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
+            (9_007_199_254_740_993.0, "9.007199254740992E15"),
+            (8.207_880_399_131_84e-304, "8.20788039913184E-304"),
+            (5e-324, "4.9E-324"),
+            // Older Javas print a digit that is not needed.
+            (2.0e23, "1.9999999999999998E23"),
+            (2.2e-322, "2.2E-322"),
+            (0.002_617_549_016_508_610_3, "0.0026175490165086103"),
+            (2.0_f64.powi(-44), "5.684341886080801E-14"),
         ];
         for (value, text) in rows {
             assert_eq!(FloatText::new().double(value), text);
         }
-        for (value, text) in [(1.1_f32, "1.1"), (3.4e38, "3.4E38"), (16_777_216.0, "1.6777216E7"), (0.0015, "0.0015")] {
+        for (value, text) in [
+            (1.1_f32, "1.1"),
+            (3.4e38, "3.4E38"),
+            (16_777_216.0, "1.6777216E7"),
+            (0.0015, "0.0015"),
+            (123_456_792.0, "1.23456792E8"),
+            (1.4e-45, "1.4E-45"),
+            (f32::MAX, "3.4028235E38"),
+            (-6.424_923_4e25, "-6.4249234E25"),
+        ] {
             assert_eq!(FloatText::new().float(value), text);
         }
     }

@@ -4,6 +4,7 @@
 //! of the buffer they arrived in. Schemas are shared by pointer; "same schema" is pointer equality first.
 
 mod decimal;
+mod float_digits;
 mod float_text;
 mod logical;
 mod offset;

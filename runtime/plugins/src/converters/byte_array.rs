@@ -8,6 +8,7 @@ use couplet_api::{Error, Result};
 
 use super::plain_header::header;
 use super::{Class, ConverterConfig, with_type};
+use crate::first_problem;
 use crate::java::class_of;
 
 pub(super) const CLASS: Class = Class {
@@ -21,7 +22,7 @@ pub(super) const CLASS: Class = Class {
 struct ByteArrayConverter;
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    ConverterConfig::parse(&with_type(props, role))?;
+    first_problem(ConverterConfig::parse(&with_type(props, role)))?;
     Ok(Arc::new(ByteArrayConverter))
 }
 

@@ -8,6 +8,7 @@ use couplet_api::{Error, Result, config_def};
 
 use super::plain_header::header;
 use super::{Class, one_of_types, with_type};
+use crate::first_problem;
 use crate::json::{
     DecimalFormat, JsonOptions, JsonWriter, Recent, read_schema, read_value, read_value_as, split_envelope,
 };
@@ -49,7 +50,7 @@ struct JsonConverter {
 }
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    let config = JsonConverterConfig::parse(&with_type(props, role))?;
+    let config = first_problem(JsonConverterConfig::parse(&with_type(props, role)))?;
     let numeric = config.decimal_format.eq_ignore_ascii_case("NUMERIC");
     let options = JsonOptions {
         decimal_format: if numeric { DecimalFormat::Numeric } else { DecimalFormat::Base64 },

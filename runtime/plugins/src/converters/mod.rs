@@ -5,6 +5,7 @@ mod byte_array;
 mod json;
 mod number;
 mod plain_header;
+mod simple_header;
 mod string;
 
 use std::sync::Arc;
@@ -74,5 +75,13 @@ pub(crate) fn plugins() -> Vec<Plugin> {
             create: class.create_header,
         }))
     };
-    CLASSES.iter().map(converter).chain(CLASSES.iter().map(header_converter)).collect()
+    let simple = Plugin::HeaderConverter(Arc::new(Factory {
+        class: simple_header::NAME,
+        version: KAFKA_VERSION,
+        config_def: simple_header::config_def,
+        create: simple_header::create,
+    }));
+    let (string, others) = CLASSES.split_last().map_or((None, &CLASSES[..]), |(last, others)| (Some(last), others));
+    let headers = others.iter().map(header_converter).chain([simple]).chain(string.map(header_converter));
+    CLASSES.iter().map(converter).chain(headers).collect()
 }

@@ -11,6 +11,7 @@ use couplet_api::{Error, Result};
 
 use super::plain_header::header;
 use super::{Class, ConverterConfig, with_type};
+use crate::first_problem;
 use crate::java::{cast_failure, class_of};
 
 /// What tells one class from the others.
@@ -108,7 +109,7 @@ number_class!(
 struct NumberConverter(&'static Number);
 
 fn create(number: &'static Number, props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    ConverterConfig::parse(&with_type(props, role))?;
+    first_problem(ConverterConfig::parse(&with_type(props, role)))?;
     Ok(Arc::new(NumberConverter(number)))
 }
 

@@ -8,6 +8,7 @@ use couplet_api::{Error, Result, config_def};
 
 use super::plain_header::header;
 use super::{Class, one_of_types, with_type};
+use crate::first_problem;
 use crate::java::to_string;
 
 pub(super) const CLASS: Class = Class {
@@ -61,7 +62,7 @@ const CHARSETS: [(&str, Charset); 14] = [
 struct StringConverter(Charset);
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    let config = StringConverterConfig::parse(&with_type(props, role))?;
+    let config = first_problem(StringConverterConfig::parse(&with_type(props, role)))?;
     let name = config.converter_encoding;
     let charset = CHARSETS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
     let (_, charset) = charset.ok_or_else(|| {

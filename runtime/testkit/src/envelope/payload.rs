@@ -3,7 +3,9 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use couplet_api::data::{DATE, DECIMAL, Decimal, FloatText, SchemaRef, Struct, TIME, TIMESTAMP, Type, Value};
+use couplet_api::data::{
+    DATE, DECIMAL, Decimal, FloatText, Schema, SchemaBuilder, SchemaRef, Struct, TIME, TIMESTAMP, Type, Value,
+};
 use serde_json::{Map, Value as Json, json};
 
 pub(super) fn encode_base64(bytes: &[u8]) -> String {
@@ -104,12 +106,37 @@ fn read_tag(tag: &str, value: &Json) -> Result<Value, String> {
             let entry = |pair: &Json| Ok::<_, String>((read_tagged(&pair[0])?, read_tagged(&pair[1])?));
             Value::Map(items(value)?.iter().map(entry).collect::<Result<_, _>>()?)
         }
+        "@struct" if value.get("schema").is_none() => bare_struct(value)?,
         "@struct" => {
             let schema = super::read_schema(&value["schema"])?;
             read_payload(Some(&schema), &value["payload"])?
         }
         _ => return Err(format!("the data model has no {tag}")),
     })
+}
+
+/// A struct that was recorded without its schema: fields are required and have the types of their values.
+fn bare_struct(json: &Json) -> Result<Value, String> {
+    let mut builder = SchemaBuilder::structure();
+    let mut values = Vec::new();
+    for (name, value) in json.as_object().ok_or_else(|| format!("{json} is not a struct"))? {
+        let value = read_tagged(value)?;
+        let schema = match &value {
+            Value::Bool(_) => Schema::boolean(),
+            Value::Int8(_) => Schema::int8(),
+            Value::Int16(_) => Schema::int16(),
+            Value::Int32(_) => Schema::int32(),
+            Value::Int64(_) => Schema::int64(),
+            Value::Float32(_) => Schema::float32(),
+            Value::Float64(_) => Schema::float64(),
+            Value::Bytes(_) => Schema::bytes(),
+            Value::Struct(row) => row.schema().clone(),
+            _ => Schema::optional_string(),
+        };
+        builder = builder.field(name.as_str(), schema);
+        values.push(value);
+    }
+    Ok(Value::Struct(Arc::new(Struct::new(builder.build(), values))))
 }
 
 fn decimal(text: &str) -> Result<Value, String> {
