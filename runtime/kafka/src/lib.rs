@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The only crate that knows librdkafka and Kafka's wire: clients, and topics read to their end and followed.
+
+pub mod clients;
+pub mod log;
+
+pub use clients::TopicSpec;
+pub use log::{LogRecord, TopicLog};

@@ -1,0 +1,23 @@
+//! Producers, consumers and admin requests: librdkafka behind safe types.
+//!
+//! The only code of the project that calls librdkafka is here, and the only `unsafe` code is in the files that do.
+
+mod admin;
+mod admin_request;
+mod batch;
+mod client_config;
+mod consumer;
+mod failure;
+mod native;
+mod partition_list;
+mod producer;
+mod security;
+mod simple_consumer;
+
+pub use admin::{Admin, GroupOffset, TopicCreation, TopicSpec};
+pub use batch::{ConsumedRecord, RecordBatch};
+pub use client_config::{ClientSettings, NativeConfig, Role};
+pub use consumer::{Consumer, ConsumerEvent};
+pub use failure::Failure;
+pub use producer::{Delivery, Outgoing, Producer, Report, Reports, SendError, Sender, Topic};
+pub(crate) use simple_consumer::SimpleConsumer;
