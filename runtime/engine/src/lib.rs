@@ -1,6 +1,11 @@
 //! Kafka Connect itself: worker, herders, storage, REST. Knows the traits of plugins, no connector.
 
+pub mod connector_config;
+pub mod hash_map_order;
 pub mod herder;
+mod override_policy;
 pub mod plugins;
+pub mod validate;
 pub mod worker;
 pub mod worker_config;
+mod worker_keys;
