@@ -49,6 +49,12 @@ impl ConnectorState {
             ConnectorState::Restarting => "RESTARTING",
         }
     }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<ConnectorState> {
+        use ConnectorState::{Failed, Paused, Restarting, Running, Stopped, Unassigned};
+        [Unassigned, Running, Paused, Stopped, Failed, Restarting].into_iter().find(|state| state.name() == name)
+    }
 }
 
 /// Status of a connector.
@@ -121,8 +127,10 @@ pub struct ClusterSnapshot {
     pub connectors: BTreeMap<String, Arc<ConnectorSnapshot>>,
     /// Whether the herder has read its topics and takes requests.
     pub ready: bool,
-    /// What the herder is doing, as `/health` says it while it is not ready.
+    /// What the herder is doing, in the words of "The worker is currently …"; empty when nothing is to say.
     pub stage: String,
+    /// When it began that, in milliseconds since the epoch.
+    pub stage_began_ms: i64,
 }
 
 /// A request to create or replace a connector.
