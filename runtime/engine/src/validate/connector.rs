@@ -89,7 +89,7 @@ pub async fn validate_connector(
         ConnectorKind::Sink(plugin) => check_sink(plugin.as_ref(), config, props, &mut values),
     }
     refuse_nulls(props, &mut values);
-    let converter_classes: Vec<ConfigValue> = values.clone();
+    let common_values = values.clone();
     let own = connector.plugin().config_def();
     let mut groups = groups_of(&keys);
     for group in own.groups() {
@@ -105,9 +105,7 @@ pub async fn validate_connector(
         infos.merge(overrides.map_err(Refused::Override)?);
     }
     for role in [Role::Header, Role::Key, Role::Value] {
-        if let Some(class) = converter_classes.iter().find(|value| value.name == role.class_key()) {
-            infos.merge(converters::validate(role, plugins, props, class));
-        }
+        infos.merge(converters::validate(role, plugins, props, &common_values));
     }
     Ok(infos)
 }

@@ -131,6 +131,7 @@ pub(super) fn resolve(
                 entry.value = version.map_or(Setting::Null, |version| Setting::Str(version.to_owned()));
             }
             entry.errors.extend(range_error.clone());
+            entry.errors.extend(props.get(role.version_key()).and_then(|range| VersionRange::parse(range).err()));
             entry.recommended = version.filter(|_| visible).map(str::to_owned).into_iter().collect();
             entry.visible = visible;
         }
@@ -157,10 +158,13 @@ pub(super) fn unavailable(plugins: &Plugins, class: &str, range: &str) -> Option
     })
 }
 
-/// Checks the settings of the converter of `role` that the connector names itself; `class` is what [`resolve`] found.
-pub(super) fn validate(role: Role, plugins: &Plugins, props: &Props, class: &ConfigValue) -> ConfigInfos {
+/// Checks the settings of the converter of `role` that the connector names itself, unless `values` say that its class or
+/// version is wrong.
+pub(super) fn validate(role: Role, plugins: &Plugins, props: &Props, values: &[ConfigValue]) -> ConfigInfos {
     let mut infos = ConfigInfos::empty();
-    let own = props.get(role.class_key()).filter(|_| class.errors.is_empty());
+    let about = |value: &&ConfigValue| value.name == role.class_key() || value.name == role.version_key();
+    let fine = values.iter().filter(about).all(|value| value.errors.is_empty());
+    let own = props.get(role.class_key()).filter(|_| fine);
     let Some((_, def)) = own.and_then(|name| role.find(plugins, name)) else { return infos };
     let prefix = format!("{}.", role.class_key());
     let mut settings = props.with_prefix(&prefix);

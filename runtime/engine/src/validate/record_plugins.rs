@@ -75,14 +75,16 @@ impl RecordPlugin {
         let class = props.get(&format!("{prefix}type")).and_then(|name| plugins.class(name.trim()));
         let plugin = class.and_then(|class| plugins.find(class, |p| self.is(p).then(|| (p.version(), p.config_def()))));
         let version_key = format!("{prefix}plugin.version");
-        let range_error = class
-            .filter(|_| plugin.is_some())
-            .zip(props.get(&version_key))
-            .and_then(|(class, range)| unavailable(plugins, class, range));
+        let range = props.get(&version_key);
+        let found = class.filter(|_| plugin.is_some());
+        let range_error = range.and_then(|range| {
+            let unreadable = VersionRange::parse(range).err();
+            unreadable.or_else(|| found.and_then(|class| unavailable(plugins, class, range)))
+        });
 
         let (key, mut value) = self.type_key(plugins, props, alias, &prefix, &group, class);
         let usable = plugin.as_ref().filter(|_| range_error.is_none());
-        value.errors.extend(range_error.clone());
+        value.errors.extend(range_error.clone().filter(|_| found.is_some()));
         keys.push(key);
         values.push(value);
         let (key, mut value) = self.version_key(props, alias, &version_key, &group, plugin.as_ref().map(|(v, _)| *v));
@@ -147,13 +149,12 @@ impl RecordPlugin {
         let key = ConfigKey::new(name.to_owned(), ConfigType::String, default, Importance::High, doc)
             .group(group.to_owned(), 1)
             .display(Width::Long, format!("{} version for {alias}", self.interface()));
-        let errors = props.get(name).and_then(|range| VersionRange::parse(range).err()).into_iter().collect();
         let value = match props.get_nullable(name) {
             Some(given) => given.map_or(Setting::Null, |text| Setting::Str(text.trim().to_owned())),
             None => version.map_or(Setting::Null, |version| Setting::Str(version.to_owned())),
         };
         let recommended = version.map(str::to_owned).into_iter().collect();
-        (key, ConfigValue { name: name.to_owned(), value, recommended, errors, visible: true })
+        (key, ConfigValue { name: name.to_owned(), value, recommended, errors: Vec::new(), visible: true })
     }
 
     /// The keys of `def`, and those every transform has, as `ConfigDef.sortedConfigs` orders them.
