@@ -4,3 +4,15 @@ pub mod cluster_state;
 pub mod config_store;
 pub mod record_log;
 pub mod status_store;
+
+mod java_map;
+mod offset_store;
+mod offset_store_file;
+mod offset_store_kafka;
+mod offset_store_memory;
+mod offset_store_table;
+
+pub use offset_store::{ConnectorOffsets, OffsetChange, OffsetStore};
+pub use offset_store_file::FileOffsetStore;
+pub use offset_store_kafka::KafkaOffsetStore;
+pub use offset_store_memory::MemoryOffsetStore;

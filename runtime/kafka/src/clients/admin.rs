@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use couplet_api::data::TopicPartition;
 use couplet_api::{Error, Result};
@@ -11,6 +11,10 @@ use super::Failure;
 use super::admin_request;
 use super::client_config::{ClientSettings, Role};
 use super::native::{Client, ClientKind, LastError};
+
+/// How long members of a group may take to leave it, and how often that is looked at.
+const LEAVING_MAX: Duration = Duration::from_secs(3);
+const LEAVING_PAUSE: Duration = Duration::from_millis(50);
 
 /// A topic as it is to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +231,7 @@ impl Admin {
     pub async fn alter_group_offsets(&self, group: &str, offsets: Vec<GroupOffset>) -> Result<Result<(), Failure>> {
         let name = group.to_owned();
         self.run(format!("cannot alter offsets of consumer group {group}"), move |client, timeout_ms| {
-            admin_request::alter_group_offsets(client, &name, &offsets, timeout_ms)
+            once_members_left(|| admin_request::alter_group_offsets(client, &name, &offsets, timeout_ms))
         })
         .await
     }
@@ -243,7 +247,7 @@ impl Admin {
     ) -> Result<Result<(), Failure>> {
         let name = group.to_owned();
         self.run(format!("cannot delete offsets of consumer group {group}"), move |client, timeout_ms| {
-            admin_request::delete_group_offsets(client, &name, &partitions, timeout_ms)
+            once_members_left(|| admin_request::delete_group_offsets(client, &name, &partitions, timeout_ms))
         })
         .await
     }
@@ -255,7 +259,7 @@ impl Admin {
     pub async fn delete_group(&self, group: &str) -> Result<Result<(), Failure>> {
         let name = group.to_owned();
         self.run(format!("cannot delete consumer group {group}"), move |client, timeout_ms| {
-            admin_request::delete_group(client, &name, timeout_ms)
+            once_members_left(|| admin_request::delete_group(client, &name, timeout_ms))
         })
         .await
     }
@@ -270,5 +274,20 @@ impl Admin {
             admin_request::delete_topic(client, &name, timeout_ms)
         })
         .await
+    }
+}
+
+/// Changes a group, and waits a little for members that are leaving just now: the coordinator hears of it late.
+fn once_members_left<T>(
+    mut change: impl FnMut() -> Result<Result<T, Failure>, Failure>,
+) -> Result<Result<T, Failure>, Failure> {
+    let begun = Instant::now();
+    loop {
+        let outcome = change()?;
+        let busy = matches!(&outcome, Err(failure) if failure.is_group_busy());
+        if !busy || begun.elapsed() >= LEAVING_MAX {
+            return Ok(outcome);
+        }
+        std::thread::sleep(LEAVING_PAUSE);
     }
 }

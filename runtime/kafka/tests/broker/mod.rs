@@ -2,8 +2,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Runs `test` against each broker there is, by its bootstrap address.
+use couplet_devbroker::{Broker, BrokerConfig};
+
+/// Runs `test` against the embedded broker, and against a real one where `COUPLET_TEST_BOOTSTRAP` names it.
 pub async fn for_each_broker(test: impl AsyncFn(String)) {
+    let embedded = Broker::start(BrokerConfig::default()).await.expect("the embedded broker starts");
+    test(embedded.address().to_string()).await;
+    embedded.stop().await;
     match std::env::var("COUPLET_TEST_BOOTSTRAP") {
         Ok(bootstrap) => test(bootstrap).await,
         Err(_) => {

@@ -1,0 +1,79 @@
+//! Offsets in a compacted topic.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use couplet_api::data::OffsetMap;
+use couplet_api::{Error, Result};
+use couplet_kafka::clients::ClientSettings;
+use couplet_kafka::{TopicLog, TopicSpec};
+
+use super::offset_store_table::OffsetTable;
+use super::{OffsetChange, OffsetStore};
+
+/// Offsets in the topic `offset.storage.topic`.
+pub struct KafkaOffsetStore {
+    table: Arc<RwLock<OffsetTable>>,
+    log: tokio::sync::RwLock<Option<TopicLog>>,
+}
+
+impl KafkaOffsetStore {
+    /// Creates the topic if it is missing and reads all of it.
+    ///
+    /// # Errors
+    /// As [`TopicLog::open`].
+    pub async fn open(clients: &ClientSettings, topic: TopicSpec) -> Result<Self> {
+        let table: Arc<RwLock<OffsetTable>> = Arc::default();
+        let fold = table.clone();
+        let on_record = move |record: couplet_kafka::LogRecord| {
+            if let Some(key) = &record.key {
+                fold.write().unwrap_or_else(PoisonError::into_inner).apply(key, record.value.as_ref());
+            }
+        };
+        let log = TopicLog::open(clients, topic, Box::new(on_record)).await?;
+        Ok(KafkaOffsetStore { table, log: tokio::sync::RwLock::new(Some(log)) })
+    }
+
+    async fn read_to_end(&self) -> Result<()> {
+        match &*self.log.read().await {
+            Some(log) => log.read_to_end().await,
+            None => Err(closed()),
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::fatal("the offset store is closed")
+}
+
+#[async_trait]
+impl OffsetStore for KafkaOffsetStore {
+    async fn get(&self, connector: &str, partitions: &[OffsetMap]) -> Result<Vec<Option<OffsetMap>>> {
+        self.read_to_end().await?;
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(partitions.iter().map(|partition| table.get(connector, partition)).collect())
+    }
+
+    async fn list(&self, connector: &str) -> Result<Vec<(OffsetMap, OffsetMap)>> {
+        self.read_to_end().await?;
+        Ok(self.table.read().unwrap_or_else(PoisonError::into_inner).list(connector))
+    }
+
+    async fn put(&self, connector: &str, changes: Vec<OffsetChange>) -> Result<()> {
+        let records = {
+            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+            let encode = |change| table.encode(connector, change).map(|(key, value)| (Some(key), value));
+            changes.iter().map(encode).collect::<Result<Vec<_>>>()?
+        };
+        match &*self.log.read().await {
+            Some(log) => log.append_all(records).await,
+            None => Err(closed()),
+        }
+    }
+
+    async fn close(&self) {
+        if let Some(log) = self.log.write().await.take() {
+            log.close().await;
+        }
+    }
+}
