@@ -28,6 +28,9 @@ pub struct Message {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// Key and value of a record to write.
+pub type KeyValue<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// A client of one cluster.
 #[derive(Clone)]
 pub struct Kafka {
@@ -95,7 +98,7 @@ impl Kafka {
     }
 
     /// Writes records in order and waits for all of them.
-    pub async fn produce(&self, topic: &str, records: &[(Option<&[u8]>, Option<&[u8]>)]) -> Result<()> {
+    pub async fn produce(&self, topic: &str, records: &[KeyValue<'_>]) -> Result<()> {
         let producer: FutureProducer =
             self.config().set("linger.ms", "5").set("enable.idempotence", "true").create()?;
         let mut sent = Vec::with_capacity(records.len());

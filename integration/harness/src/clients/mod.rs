@@ -5,7 +5,7 @@ mod kafka;
 mod object_store;
 
 pub use connect_rest::ConnectRest;
-pub use kafka::{Kafka, Message};
+pub use kafka::{Kafka, KeyValue, Message};
 pub use object_store::ObjectStore;
 
 pub use crate::services::postgres_cluster::connect as postgres;

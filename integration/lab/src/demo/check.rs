@@ -111,10 +111,10 @@ pub fn state(topics: &Topics, tables: &Tables, findings: &mut Findings) {
 fn comparable(row: &Value) -> Value {
     let mut row = row.clone();
     for (name, value) in row.as_object_mut().into_iter().flatten() {
-        if let (true, Some(text)) = (name.ends_with("_at"), value.as_str()) {
-            if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-                *value = Value::from(instant.as_microsecond());
-            }
+        if let (true, Value::String(text)) = (name.ends_with("_at"), &*value) {
+            *value = text
+                .parse::<jiff::Timestamp>()
+                .map_or_else(|_| Value::from(text.as_str()), |at| Value::from(at.as_microsecond()));
         }
     }
     row

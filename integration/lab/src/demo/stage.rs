@@ -41,7 +41,7 @@ const TABLES: [(&str, &str); 2] = [
 
 /// The worker, in a process of its own or in one with the broker.
 enum Running {
-    Worker(Worker),
+    Worker(Box<Worker>),
     Dev(Process),
 }
 
@@ -115,7 +115,7 @@ impl Stage {
                     WorkerSettings::distributed(engine, &bootstrap, &group).with("offset.flush.interval.ms", "1000");
                 let worker = Worker::start(&settings).await?;
                 let rest = worker.rest.clone();
-                (Running::Worker(worker), rest)
+                (Running::Worker(Box::new(worker)), rest)
             }
         };
         rest.await_ready(Deadline::after_secs(60)).await?;
