@@ -38,7 +38,8 @@ pub(super) fn describe(context: &Context<'_>, request: DescribeConfigsRequest) -
     let results = request.resources.iter().map(|resource| {
         let answer = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
+            .with_resource_name(resource.resource_name.clone())
+            .with_error_message(None);
         match describe_resource(context, resource, request.include_synonyms) {
             Ok(configs) => answer.with_configs(configs),
             Err(error) => answer.with_error_code(error.code()).with_error_message(Some(error.message())),
@@ -60,6 +61,7 @@ fn describe_resource(
             .with_name(name.into())
             .with_value(Some(value.clone()))
             .with_config_source(config_source)
+            .with_documentation(None)
             .with_read_only(config_source == SOURCE_STATIC_BROKER)
             .with_config_type(if context.version >= 3 { value_type as i8 } else { 0 });
         let synonym = DescribeConfigsSynonym::default().with_name(name.into()).with_value(Some(value));
@@ -116,7 +118,8 @@ pub(super) fn alter(context: &Context<'_>, request: AlterConfigsRequest) -> Alte
     let responses = request.resources.into_iter().map(|resource| {
         let answer = alter_configs_response::AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
+            .with_resource_name(resource.resource_name.clone())
+            .with_error_message(None);
         let changes = resource.configs.into_iter().map(|config| (config.name, Change::Set(config.value)));
         let target = topic(context, resource.resource_type, &resource.resource_name);
         // This older request names everything: what it leaves out goes back to the default.
@@ -136,7 +139,8 @@ pub(super) fn alter_incrementally(
     let responses = request.resources.into_iter().map(|resource| {
         let answer = incremental_alter_configs_response::AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
-            .with_resource_name(resource.resource_name.clone());
+            .with_resource_name(resource.resource_name.clone())
+            .with_error_message(None);
         let changes = resource.configs.into_iter().map(|config| {
             let change = match config.config_operation {
                 0 => Change::Set(config.value),

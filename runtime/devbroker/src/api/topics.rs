@@ -22,7 +22,7 @@ pub(super) fn create(context: &Context<'_>, request: CreateTopicsRequest) -> Cre
     let validate_only = request.validate_only;
     let asked_twice = |name: &TopicName| request.topics.iter().filter(|other| other.name == *name).count() > 1;
     let topics = request.topics.iter().map(|asked| {
-        let answer = CreatableTopicResult::default().with_name(asked.name.clone());
+        let answer = CreatableTopicResult::default().with_name(asked.name.clone()).with_error_message(None);
         let created = if asked_twice(&asked.name) {
             let message = "Create topics request contains multiple entries for the following topic.";
             Err(ApiError::new(ResponseError::InvalidRequest, message))

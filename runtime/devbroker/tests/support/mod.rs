@@ -1,6 +1,8 @@
 //! Brokers to run scenarios on, and clients made from an address alone, so that a real broker will do as well.
 #![allow(dead_code)] // each test binary uses its own part of this
 
+pub mod wire;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
