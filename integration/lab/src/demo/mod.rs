@@ -7,6 +7,7 @@ mod check;
 mod connectors;
 mod follower;
 mod generator;
+mod host;
 mod stage;
 mod truth;
 
@@ -100,7 +101,7 @@ async fn play(stage: &mut Stage, args: &DemoArgs) -> Result<()> {
     let mut truth = Truth::begin(stage.database().await?).await?;
     let snapshot_rows = stage.rows_before().await?;
     stage.create_connectors().await?;
-    let mut follower = Follower::start(&stage.kafka, &stage.topics())?;
+    let mut follower = Follower::start(stage.kafka(), &stage.topics())?;
     println!("connectors run; booking transactions with seed {} ...", args.seed);
     let generator = Generator::start(&stage.database_url(), args.seed, args.rate).await?;
     perform(stage, args, &generator, &mut truth, &follower).await?;

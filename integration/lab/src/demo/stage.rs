@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use couplet_harness::clients::{ConnectRest, Kafka, ObjectStore, postgres};
-use couplet_harness::provision::process::{Launch, Process};
-use couplet_harness::services::{PostgresCluster, PostgresSettings, S3Service, S3Settings, free_port};
-use couplet_harness::worker::{Engine, Worker, WorkerSettings};
+use couplet_harness::clients::{Kafka, ObjectStore, postgres};
+use couplet_harness::services::{PostgresCluster, PostgresSettings, S3Service, S3Settings};
+use couplet_harness::worker::Engine;
 use couplet_harness::{Deadline, eventually, shared};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
 use super::check::{Event, StoredObject, Tables, Topics};
+use super::host::Host;
 use super::{SETTLE_SECS, connectors};
 use crate::{binary, mybank_schema};
 
@@ -39,25 +39,16 @@ const TABLES: [(&str, &str); 2] = [
     ),
 ];
 
-/// The worker, in a process of its own or in one with the broker.
-enum Running {
-    Worker(Box<Worker>),
-    Dev(Process),
-}
-
 /// What is running. Dropping it stops everything.
 pub struct Stage {
-    pub kafka: Kafka,
+    host: Host,
     prefix: String,
     group: String,
-    rest: ConnectRest,
-    running: Running,
     postgres: PostgresCluster,
     s3: Option<S3Service>,
     sink_config: Option<Value>,
     is_external: bool,
     killable: bool,
-    _broker: Option<Process>,
     _folder: TempDir,
 }
 
@@ -65,75 +56,30 @@ impl Stage {
     /// Starts it all. With `kafka` on that broker; else on the embedded one, which gets a process of its own when the worker
     /// is going to be killed.
     pub async fn set(kafka: Option<&str>, on_jvm: bool, killable: bool) -> Result<Self> {
-        if on_jvm && kafka.is_none() {
-            bail!("--engine jvm needs --kafka: it is there to compare workers on a real broker");
-        }
         let engine = if on_jvm { Engine::Jvm } else { binary::build()? };
         println!("starting PostgreSQL, S3, {} and a worker ...", kafka.unwrap_or("the embedded broker"));
         let postgres = PostgresCluster::start(PostgresSettings::default()).await?;
+        open_bank(&postgres).await?;
         let s3 = if on_jvm { None } else { Some(S3Service::start(S3Settings::default()).await?) };
         if let Some(s3) = &s3 {
             s3.client().create_bucket(BUCKET).await?;
         }
-        let admin = self::postgres(&postgres.url("postgres")).await?;
-        admin.batch_execute(&format!("create database {}", mybank_schema::DATABASE)).await?;
-        fill(&self::postgres(&postgres.url(mybank_schema::DATABASE)).await?).await?;
-
         let folder = tempfile::Builder::new().prefix("couplet-demo").tempdir()?;
         let group = shared::unique("mybank");
-        let (bootstrap, broker) = match (kafka, &engine) {
-            (Some(address), _) => (address.to_owned(), None),
-            (None, Engine::Couplet(binary)) => {
-                let (port, rest_port) = (free_port()?, free_port()?);
-                let log = folder.path().join("dev.log");
-                let data = folder.path().join("broker").display().to_string();
-                let mut launch = Launch::new("couplet dev", binary, log).args(["dev", "--data-dir", &data, "--port"]);
-                launch = launch.args([port.to_string()]);
-                launch = if killable {
-                    launch.args(["--broker-only"])
-                } else {
-                    launch.args(["--rest-port".to_owned(), rest_port.to_string()])
-                };
-                (format!("127.0.0.1:{port}"), Some((launch.spawn()?, rest_port)))
-            }
-            (None, Engine::Jvm) => unreachable!("refused above"),
+        let host = match (kafka, &engine) {
+            (Some(address), _) => Host::external(address, engine, &group).await?,
+            (None, Engine::Couplet(binary)) if killable => Host::two_processes(binary, &group, folder.path()).await?,
+            (None, Engine::Couplet(binary)) => Host::one_process(binary, folder.path()).await?,
+            (None, Engine::Jvm) => bail!("--engine jvm needs --kafka: it is there to compare workers on a real broker"),
         };
-        let kafka_client = Kafka::new(&bootstrap)?;
-        let deadline = Deadline::after_secs(60);
-        eventually(&format!("the broker at {bootstrap}"), deadline, || async { Ok(kafka_client.topics().await.ok()) })
-            .await?;
-        let (broker, dev) = match broker {
-            Some((process, rest_port)) if !killable => (None, Some((process, rest_port))),
-            other => (other.map(|(process, _)| process), None),
-        };
-        let (running, rest) = match dev {
-            Some((process, rest_port)) => {
-                (Running::Dev(process), ConnectRest::new(&format!("http://127.0.0.1:{rest_port}"))?)
-            }
-            None => {
-                let settings =
-                    WorkerSettings::distributed(engine, &bootstrap, &group).with("offset.flush.interval.ms", "1000");
-                let worker = Worker::start(&settings).await?;
-                let rest = worker.rest.clone();
-                (Running::Worker(Box::new(worker)), rest)
-            }
-        };
-        rest.await_ready(Deadline::after_secs(60)).await?;
-        let prefix = if kafka.is_some() { group.clone() } else { "mybank".to_owned() };
-        Ok(Self {
-            kafka: kafka_client,
-            prefix,
-            group,
-            rest,
-            running,
-            postgres,
-            s3,
-            sink_config: None,
-            is_external: kafka.is_some(),
-            killable,
-            _broker: broker,
-            _folder: folder,
-        })
+        let (sink_config, is_external) = (None, kafka.is_some());
+        let prefix = if is_external { group.clone() } else { "mybank".to_owned() };
+        Ok(Self { host, prefix, group, postgres, s3, sink_config, is_external, killable, _folder: folder })
+    }
+
+    /// A client of the broker.
+    pub fn kafka(&self) -> &Kafka {
+        &self.host.kafka
     }
 
     /// URL of the demo's database.
@@ -167,9 +113,9 @@ impl Stage {
     pub async fn create_connectors(&mut self) -> Result<()> {
         let source = connectors::source(self.postgres.port, &self.prefix)?;
         let name = source["name"].as_str().unwrap_or_default().to_owned();
-        self.rest.create(&source).await?;
-        self.rest.await_running(&name, Deadline::after_secs(SETTLE_SECS)).await?;
-        let (database, rest) = (self.database().await?, &self.rest);
+        self.host.rest.create(&source).await?;
+        self.host.rest.await_running(&name, Deadline::after_secs(SETTLE_SECS)).await?;
+        let (database, rest) = (self.database().await?, &self.host.rest);
         eventually("the source to stream", Deadline::after_secs(SETTLE_SECS), || async {
             rest.await_running(&name, Deadline::after_secs(SETTLE_SECS)).await?;
             let query = "select 1 from pg_replication_slots s join pg_stat_replication r on r.pid = s.active_pid
@@ -178,7 +124,7 @@ impl Stage {
         })
         .await?;
         for topic in self.topics() {
-            let kafka = &self.kafka;
+            let kafka = &self.host.kafka;
             eventually(&format!("the topic {topic}"), Deadline::after_secs(SETTLE_SECS), || async {
                 Ok((kafka.count(&topic).await.unwrap_or(0) > 0).then_some(()))
             })
@@ -186,9 +132,9 @@ impl Stage {
         }
         if let Some(s3) = &self.s3 {
             let sink = connectors::sink(&s3.endpoint, BUCKET, &self.topics(), self.killable)?;
-            self.rest.create(&sink).await?;
+            self.host.rest.create(&sink).await?;
             let name = sink["name"].as_str().unwrap_or_default();
-            self.rest.await_running(name, Deadline::after_secs(SETTLE_SECS)).await?;
+            self.host.rest.await_running(name, Deadline::after_secs(SETTLE_SECS)).await?;
             self.sink_config = Some(sink);
         }
         Ok(())
@@ -196,13 +142,7 @@ impl Stage {
 
     /// SIGKILL, and a new worker in its place.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
-        match &mut self.running {
-            Running::Worker(worker) => {
-                worker.kill();
-                worker.restart().await
-            }
-            Running::Dev(_) => bail!("the worker shares its process with the broker"),
-        }
+        self.host.kill_and_restart().await
     }
 
     /// How many objects there are.
@@ -220,7 +160,7 @@ impl Stage {
         let mut config = sink["config"].clone();
         config["rotate.schedule.interval.ms"] = Value::from("1000");
         let path = format!("/connectors/{}/config", sink["name"].as_str().unwrap_or_default());
-        let (status, body) = self.rest.call(reqwest::Method::PUT, &path, Some(&config)).await?;
+        let (status, body) = self.host.rest.call(reqwest::Method::PUT, &path, Some(&config)).await?;
         anyhow::ensure!(status.is_success(), "PUT {path} answered {status}: {body}");
         let records: usize = self.read_topics().await?.values().map(Vec::len).sum();
         let deadline = Deadline::after_secs(SETTLE_SECS);
@@ -240,18 +180,14 @@ impl Stage {
 
     /// Asks the worker to stop as a service manager would.
     pub async fn stop_worker(&mut self) -> Result<()> {
-        match &mut self.running {
-            Running::Worker(worker) => worker.stop().await,
-            // The broker is in the same process and still needed.
-            Running::Dev(_) => Ok(()),
-        }
+        self.host.stop_worker().await
     }
 
     /// All change events.
     pub async fn read_topics(&self) -> Result<Topics> {
         let mut topics = Topics::new();
         for ((table, _), topic) in TABLES.iter().zip(self.topics()) {
-            let messages = self.kafka.read_topic(&topic).await?;
+            let messages = self.host.kafka.read_topic(&topic).await?;
             let events = messages.iter().map(|m| {
                 let (key, value) = (m.key.as_deref().unwrap_or_default(), m.value.as_deref().unwrap_or_default());
                 Event::parse(m.offset, key, value)
@@ -300,31 +236,30 @@ impl Stage {
 
     /// What the worker said last.
     pub fn worker_log_tail(&self) -> String {
-        match &self.running {
-            Running::Worker(worker) => worker.log_tail(),
-            Running::Dev(process) => process.log_tail(),
-        }
+        self.host.log_tail()
     }
 
     /// Leaves nothing on a broker that is not ours.
     pub async fn clear(mut self) -> Result<()> {
         if self.is_external {
-            if let Running::Worker(worker) = &mut self.running {
-                worker.kill();
-            }
-            let all = self.kafka.topics().await?;
+            self.host.abandon_worker();
+            let all = self.host.kafka.topics().await?;
             let ours: Vec<&str> =
                 all.iter().map(|(name, _)| name.as_str()).filter(|n| n.starts_with(&self.group)).collect();
             if !ours.is_empty() {
-                self.kafka.delete_topics(&ours).await?;
+                self.host.kafka.delete_topics(&ours).await?;
             }
         }
         Ok(())
     }
 }
 
-async fn fill(client: &Client) -> Result<()> {
-    mybank_schema::create(client, i64::try_from(ACCOUNTS)?).await?;
+/// A database with accounts and some history.
+async fn open_bank(cluster: &PostgresCluster) -> Result<()> {
+    let admin = postgres(&cluster.url("postgres")).await?;
+    admin.batch_execute(&format!("create database {}", mybank_schema::DATABASE)).await?;
+    let client = postgres(&cluster.url(mybank_schema::DATABASE)).await?;
+    mybank_schema::create(&client, i64::try_from(ACCOUNTS)?).await?;
     let insert = "insert into bank_transactions(id, account_id, amount, description)
         select i, 1 + i % $2, (i * 37 % 100000) / 100.0, 'opening balance ' || i from generate_series(1::bigint, $1) i";
     client.execute(insert, &[&BOOKED_BEFORE, &i64::try_from(ACCOUNTS)?]).await?;

@@ -12,7 +12,7 @@ const LINES_MAX: usize = 500;
 const LONGER: &[(&str, &str)] = &[];
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "impl", "manager", "misc", "types", "util", "utils"];
+const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "impl", "manager", "misc", "util", "utils"];
 
 const FOLDERS: &[&str] = &["runtime", "connectors", "integration"];
 
