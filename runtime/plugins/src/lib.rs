@@ -6,8 +6,11 @@
 pub mod converters;
 mod java;
 pub mod json;
+pub mod predicates;
+pub mod transforms;
 mod values;
 
+use couplet_api::config::{ConfigDef, Props};
 use couplet_api::{Error, Plugin, Result};
 
 /// Version of Kafka whose plugins these are.
@@ -15,14 +18,18 @@ pub(crate) const KAFKA_VERSION: &str = "4.1.0";
 
 /// All plugins of this crate, in the order in which Kafka Connect lists them.
 pub fn plugins() -> Vec<Plugin> {
-    converters::plugins()
+    [transforms::plugins(), predicates::plugins(), converters::plugins()].concat()
 }
 
-/// A plugin that is made with wrong settings reports the first problem only, as Java's constructors do; validation
-/// reports all.
-pub(crate) fn first_problem<T>(parsed: Result<T>) -> Result<T> {
-    parsed.map_err(|error| match error.message().split_once('\n') {
-        Some((first, _)) => Error::config(first),
-        None => error,
+/// Reads the settings of a plugin that is made: with wrong settings it reports the first problem only, as Java's
+/// constructors do. Validation reports all.
+pub(crate) fn first_problem<T>(
+    parse: fn(&Props) -> Result<T>,
+    config_def: fn() -> ConfigDef,
+    props: &Props,
+) -> Result<T> {
+    parse(props).map_err(|error| {
+        let first = config_def().validate(props).into_iter().flat_map(|value| value.errors).next();
+        first.map_or(error, Error::config)
     })
 }

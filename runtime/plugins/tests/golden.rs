@@ -2,11 +2,16 @@
 
 mod cases;
 
-use cases::{check_config_defs, check_converters, check_plugin_list};
+use cases::{check_config_defs, check_converters, check_plugin_list, check_transforms};
 
 #[test]
 fn golden_converters() {
     check_converters("connect/converters");
+}
+
+#[test]
+fn golden_transforms_and_predicates() {
+    check_transforms("connect/smt");
 }
 
 #[test]

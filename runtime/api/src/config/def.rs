@@ -114,8 +114,13 @@ fn validate_key(key: &ConfigKey, props: &Props, prefix: &str) -> ConfigValue {
         None => key.default_setting(),
     };
     // As in the JVM, checks also see the null of a missing or unreadable value, and a refused value is still shown.
-    let refused = key.validators.iter().filter_map(|validator| validator.check(&value).err());
-    errors.extend(refused.map(|problem| invalid(key, &key.name, value.to_java_text(), &problem)));
+    for validator in &key.validators {
+        match validator.check(&value) {
+            Err(problem) if validator.says_all() => errors.push(problem),
+            Err(problem) => errors.push(invalid(key, &key.name, value.to_java_text(), &problem)),
+            Ok(()) => {}
+        }
+    }
     ConfigValue {
         name,
         value,

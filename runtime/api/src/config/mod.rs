@@ -17,5 +17,5 @@ pub use props::Props;
 pub use row::{Bool, Class, Double, Int, List, Long, RowType, Secret, Short, Str};
 pub use validate::{
     Validator, at_least, between, class_name, non_empty, non_empty_without_control_chars, one_of, one_of_ignore_case,
-    subset_of, with,
+    subset_of, with, with_message,
 };

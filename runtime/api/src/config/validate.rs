@@ -10,6 +10,7 @@ type Check = dyn Fn(&Setting) -> Result<(), String> + Send + Sync;
 #[derive(Clone)]
 pub struct Validator {
     check: Arc<Check>,
+    says_all: bool,
 }
 
 impl Validator {
@@ -20,11 +21,21 @@ impl Validator {
     pub fn check(&self, setting: &Setting) -> Result<(), String> {
         (self.check)(setting)
     }
+
+    /// Whether the error is the whole message, not the end of the usual sentence.
+    pub const fn says_all(&self) -> bool {
+        self.says_all
+    }
 }
 
 /// A check of one's own.
 pub fn with(check: impl Fn(&Setting) -> Result<(), String> + Send + Sync + 'static) -> Validator {
-    Validator { check: Arc::new(check) }
+    Validator { check: Arc::new(check), says_all: false }
+}
+
+/// A check of one's own whose error is the whole message.
+pub fn with_message(check: impl Fn(&Setting) -> Result<(), String> + Send + Sync + 'static) -> Validator {
+    Validator { check: Arc::new(check), says_all: true }
 }
 
 /// `Range.atLeast`.

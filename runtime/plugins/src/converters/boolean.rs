@@ -22,7 +22,7 @@ pub(super) const CLASS: Class = Class {
 struct BooleanConverter;
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    first_problem(ConverterConfig::parse(&with_type(props, role)))?;
+    first_problem(ConverterConfig::parse, ConverterConfig::config_def, &with_type(props, role))?;
     Ok(Arc::new(BooleanConverter))
 }
 

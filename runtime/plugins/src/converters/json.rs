@@ -50,7 +50,7 @@ struct JsonConverter {
 }
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    let config = first_problem(JsonConverterConfig::parse(&with_type(props, role)))?;
+    let config = first_problem(JsonConverterConfig::parse, JsonConverterConfig::config_def, &with_type(props, role))?;
     let numeric = config.decimal_format.eq_ignore_ascii_case("NUMERIC");
     let options = JsonOptions {
         decimal_format: if numeric { DecimalFormat::Numeric } else { DecimalFormat::Base64 },

@@ -109,7 +109,7 @@ number_class!(
 struct NumberConverter(&'static Number);
 
 fn create(number: &'static Number, props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    first_problem(ConverterConfig::parse(&with_type(props, role)))?;
+    first_problem(ConverterConfig::parse, ConverterConfig::config_def, &with_type(props, role))?;
     Ok(Arc::new(NumberConverter(number)))
 }
 

@@ -62,7 +62,8 @@ const CHARSETS: [(&str, Charset); 14] = [
 struct StringConverter(Charset);
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
-    let config = first_problem(StringConverterConfig::parse(&with_type(props, role)))?;
+    let config =
+        first_problem(StringConverterConfig::parse, StringConverterConfig::config_def, &with_type(props, role))?;
     let name = config.converter_encoding;
     let charset = CHARSETS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
     let (_, charset) = charset.ok_or_else(|| {

@@ -5,9 +5,16 @@ pub(crate) mod civil;
 mod class;
 mod date_format;
 mod hash_map;
+mod numbers;
+mod record_text;
+mod regex;
+mod regex_syntax;
 mod string;
 
 pub(crate) use class::{cast_failure, class_of};
 pub(crate) use date_format::DateFormat;
 pub(crate) use hash_map::HashMapOrder;
-pub(crate) use string::to_string;
+pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
+pub(crate) use record_text::record_text;
+pub(crate) use regex::JavaRegex;
+pub(crate) use string::{schema_text, to_string};

@@ -4,7 +4,7 @@ use couplet_api::{Error, Result};
 pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// Days since the epoch of a date.
-pub(super) fn date_to_days(ms: i64) -> Result<i32> {
+pub(crate) fn date_to_days(ms: i64) -> Result<i32> {
     if ms.rem_euclid(DAY_MS) != 0 {
         return Err(Error::data("Kafka Connect Date type should not have any time fields set to non-zero values."));
     }
@@ -12,7 +12,7 @@ pub(super) fn date_to_days(ms: i64) -> Result<i32> {
 }
 
 /// Milliseconds since midnight of a time.
-pub(super) fn time_to_ms(ms: i64) -> Result<i32> {
+pub(crate) fn time_to_ms(ms: i64) -> Result<i32> {
     if !(0..=DAY_MS).contains(&ms) {
         return Err(Error::data("Kafka Connect Time type should not have any date fields set to non-zero values."));
     }

@@ -19,6 +19,7 @@ pub use plan::{DecimalFormat, JsonOptions};
 pub use writer::{JsonWriter, write_value};
 
 pub(crate) use escape::write_text;
+pub(crate) use logical::{date_to_days, time_to_ms};
 pub(crate) use recent::Recent;
 
 use bytes::Bytes;

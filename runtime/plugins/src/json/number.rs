@@ -2,7 +2,8 @@ use std::str::FromStr;
 
 use couplet_api::Result;
 use couplet_api::data::Decimal;
-use num_bigint::BigInt;
+
+use crate::java::low_bits;
 
 /// A JSON number as written. Integers are Java's `int`, `long` or `BigInteger`, all others `BigDecimal`; narrower types
 /// take the low bits.
@@ -28,19 +29,7 @@ impl<'a> Number<'a> {
         if let Ok(number) = self.text.parse() {
             return number;
         }
-        let Ok(decimal) = Decimal::from_str(self.text) else { return 0 };
-        let scale = decimal.scale();
-        let power = |exponent: u32| BigInt::from(10).pow(exponent);
-        let whole = match scale {
-            0 => decimal.unscaled().clone(),
-            // 10^64 is a multiple of 2^64, and a number has fewer digits than a scale beyond its limit.
-            ..=-64 => return 0,
-            1.. if scale as usize > self.text.len() => return 0,
-            1.. => decimal.unscaled() / power(scale.unsigned_abs()),
-            _ => decimal.unscaled() * power(scale.unsigned_abs()),
-        };
-        let low = whole.magnitude().iter_u64_digits().next().unwrap_or(0) as i64;
-        if whole.sign() == num_bigint::Sign::Minus { low.wrapping_neg() } else { low }
+        Decimal::from_str(self.text).map_or(0, |decimal| low_bits(&decimal))
     }
 
     /// The number as an `int`, if it is one.

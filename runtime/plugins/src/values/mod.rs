@@ -7,4 +7,4 @@ mod text;
 mod tokens;
 
 pub(crate) use parse::parse;
-pub(crate) use text::to_text;
+pub(crate) use text::{date_format, to_text};

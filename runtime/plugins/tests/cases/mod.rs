@@ -2,9 +2,11 @@
 
 mod converter;
 mod settings;
+mod transform;
 
 pub use converter::check_converters;
 pub use settings::{check_config_defs, check_plugin_list};
+pub use transform::check_transforms;
 
 use couplet_api::config::Props;
 use couplet_api::{Error, Plugin};
@@ -47,6 +49,14 @@ fn comparable_error(want: &Json, got: &Json) -> (Json, Json) {
     if foreign(&want["cause_message"]) {
         for side in [&mut want, &mut got] {
             side.as_object_mut().map(|members| members.remove("cause_message"));
+        }
+    }
+    // Java prints some objects by their address; what stands in its place is ours to say.
+    if let Some(at) = want["message"].as_str().and_then(|text| text.find("InsertField$InsertionSpec@")) {
+        let length = want["message"].as_str().map_or(0, |text| text[..at].rfind(' ').unwrap_or(at));
+        for side in [&mut want, &mut got] {
+            let text = side["message"].as_str().unwrap_or_default();
+            side["message"] = json!(text.get(..length).unwrap_or(text));
         }
     }
     (want, got)

@@ -1,0 +1,97 @@
+//! What most transforms do with structs and maps.
+
+use std::sync::Arc;
+
+use couplet_api::data::{Field, Schema, SchemaBuilder, SchemaRef, Struct, Type, Value};
+use couplet_api::{Error, Result};
+
+use crate::java::class_of;
+
+/// The struct that `value` must be; `purpose` says for what.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn require_struct<'a>(value: &'a Value, purpose: &str) -> Result<&'a Arc<Struct>> {
+    value.as_struct().ok_or_else(|| {
+        Error::data(format!("Only Struct objects supported for [{purpose}], found: {}", class_of(value)))
+    })
+}
+
+/// The entries of the map that `value` must be.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn require_map<'a>(value: &'a Value, purpose: &str) -> Result<&'a [(Value, Value)]> {
+    value.as_map().ok_or_else(|| {
+        let class = class_of(value);
+        Error::data(format!("Only Map objects supported in absence of schema for [{purpose}], found: {class}"))
+    })
+}
+
+/// A struct schema with name, version, doc and parameters of `schema`, required and without fields.
+pub(super) fn copy_basics(schema: &Schema) -> SchemaBuilder {
+    with_basics(schema, SchemaBuilder::new(Type::Struct))
+}
+
+/// `builder` with name, version, doc and parameters of `schema`.
+pub(super) fn with_basics(schema: &Schema, builder: SchemaBuilder) -> SchemaBuilder {
+    let mut builder = builder.name_or_none(schema.name()).version(schema.version());
+    if let Some(doc) = schema.doc() {
+        builder = builder.doc(doc);
+    }
+    for (key, value) in schema.parameters() {
+        builder = builder.parameter(key.clone(), value.clone());
+    }
+    builder
+}
+
+/// `builder` with one more field.
+///
+/// # Errors
+/// When there is a field of that name.
+pub(super) fn add_field(builder: SchemaBuilder, name: &str, schema: SchemaRef) -> Result<SchemaBuilder> {
+    // A builder does not tell its fields, so it is looked at as the schema it would be; schemas are made once per shape.
+    if builder.clone().build().field(name).is_some() {
+        return Err(Error::data(format!("Cannot create field because of field name duplication {name}"))
+            .with_class("org.apache.kafka.connect.errors.SchemaBuilderException"));
+    }
+    Ok(builder.field(name, schema))
+}
+
+/// A stored value, or the default of its schema in place of null.
+pub(super) fn or_default(value: &Value, schema: &Schema, replace_null_with_default: bool) -> Value {
+    match schema.default() {
+        Some(default) if value.is_null() && replace_null_with_default => default.clone(),
+        _ => value.clone(),
+    }
+}
+
+/// The values of a struct's fields in order, see [`or_default`].
+pub(super) fn values(row: &Struct, replace_null_with_default: bool) -> impl Iterator<Item = (&Field, Value)> {
+    let fields = row.schema().fields().iter().zip(row.values());
+    fields.map(move |(field, value)| (field, or_default(value, field.schema(), replace_null_with_default)))
+}
+
+/// `value` as the value of a field, as `Struct.put` takes it.
+///
+/// # Errors
+/// When it is null and the field is required.
+pub(super) fn checked(field: &Field, value: Value) -> Result<Value> {
+    if value.is_null() && !field.schema().is_optional() {
+        return Err(Error::data(format!(
+            "Invalid value: null used for required field: \"{}\", schema type: {}",
+            field.name(),
+            field.schema().kind().name()
+        )));
+    }
+    Ok(value)
+}
+
+/// A struct of `schema` with these values, each checked.
+///
+/// # Errors
+/// When a required field would be null.
+pub(super) fn build(schema: &SchemaRef, values: impl IntoIterator<Item = Value>) -> Result<Value> {
+    let values = schema.fields().iter().zip(values).map(|(field, value)| checked(field, value));
+    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), values.collect::<Result<Vec<_>>>()?))))
+}
