@@ -5,6 +5,7 @@ pub mod hash_map_order;
 pub mod herder;
 mod override_policy;
 pub mod plugins;
+pub mod rest;
 pub mod storage;
 pub mod validate;
 pub mod worker;

@@ -1,0 +1,30 @@
+//! The REST API: Kafka Connect's paths, statuses and bodies.
+//!
+//! A request passes [`path`] (is it well-formed), [`route`] (which endpoint), [`negotiate`] (content types), the basic-auth
+//! extension if there is one, and its handler in `connectors`, `offsets`, `plugins`, `root` or `loggers`. CORS and response
+//! headers are put around all of it in `dispatch`. Reads are answered from the herder's snapshot and never wait.
+
+mod basic_auth;
+mod body;
+mod connectors;
+mod cors;
+mod dispatch;
+mod internal;
+mod java_text;
+mod listener;
+mod loggers;
+mod negotiate;
+mod offsets;
+mod path;
+mod plugins;
+mod respond;
+mod response_headers;
+mod root;
+mod route;
+mod server;
+mod state;
+mod views;
+
+pub use loggers::Loggers;
+pub use server::RestServer;
+pub use state::RestState;
