@@ -87,7 +87,10 @@ fn write(root: &Path, args: &NewConnectorArgs) -> Result<()> {
     )?;
     register(&server.join("src/registry.rs"), &fill("@module@"))?;
     // Where lines break and imports stand depends on the name.
-    let formatted = Command::new("cargo").args(["fmt", "-p", &fill("@crate@")]).current_dir(root).status()?;
+    let formatted = Command::new("cargo")
+        .args(["fmt", "-p", &fill("@crate@"), "-p", "couplet-server"])
+        .current_dir(root)
+        .status()?;
     ensure!(formatted.success(), "cargo fmt failed");
     Ok(())
 }
@@ -114,12 +117,12 @@ fn insert_behind(file: &Path, is_sibling: impl Fn(&str) -> bool, new: &str) -> R
     Ok(fs::write(file, lines.join("\n") + "\n")?)
 }
 
-/// The line of the file connectors, once more for the new crate.
+/// Adds the crate to the list of plugins, behind the file connectors.
 fn register(registry: &Path, module: &str) -> Result<()> {
+    const MODEL: &str = "couplet_file::plugins(),";
     let text = fs::read_to_string(registry).with_context(|| registry.display().to_string())?;
-    let model = text.lines().find(|line| line.contains("couplet_file::plugins()"));
-    let line = model.with_context(|| format!("{} does not list couplet_file", registry.display()))?;
-    insert_behind(registry, |other| other == line, &line.replace("couplet_file", module))
+    ensure!(text.contains(MODEL), "{} does not list couplet_file", registry.display());
+    Ok(fs::write(registry, text.replacen(MODEL, &format!("{MODEL} {module}::plugins(),"), 1))?)
 }
 
 #[cfg(test)]
@@ -149,10 +152,6 @@ mod tests {
     fn new_connectors_work_as_they_are() {
         let copy = tempfile::tempdir().unwrap();
         copy_of_the_repository(copy.path());
-        if !copy.path().join("runtime/server/src/registry.rs").exists() {
-            fs::write(copy.path().join("runtime/server/src/registry.rs"), "        couplet_file::plugins(),\n")
-                .unwrap();
-        }
         write(copy.path(), &args("acme", true)).unwrap();
         write(copy.path(), &args("zenith", false)).unwrap();
         assert!(write(copy.path(), &args("acme", true)).is_err(), "an existing crate is not overwritten");
