@@ -39,12 +39,13 @@ pub struct SourceBatch {
     bytes: usize,
     records_max: usize,
     bytes_max: usize,
+    offset: Option<Durable>,
 }
 
 impl SourceBatch {
     /// An empty batch with its limits; at least one record always fits.
     pub fn new(records_max: usize, bytes_max: usize) -> Self {
-        SourceBatch { records: Vec::new(), bytes: 0, records_max: records_max.max(1), bytes_max }
+        SourceBatch { records: Vec::new(), bytes: 0, records_max: records_max.max(1), bytes_max, offset: None }
     }
 
     /// Appends `record`, whose payload takes about `bytes` in memory.
@@ -57,6 +58,18 @@ impl SourceBatch {
     pub fn push(&mut self, record: SourceRecord) {
         let bytes = record.record.size();
         self.push_sized(record, bytes);
+    }
+
+    /// Notes that `partition` stands at `offset` behind all records of this batch although no record says so: what lay
+    /// between was of no interest. It is stored, and then committed, once all records before it are in Kafka, so that
+    /// the upstream log can be trimmed. Only the last one of a batch counts.
+    pub fn push_offset(&mut self, partition: OffsetMap, offset: Arc<dyn Position>) {
+        self.offset = Some(Durable { partition, offset });
+    }
+
+    /// Takes what [`SourceBatch::push_offset`] noted.
+    pub fn take_offset(&mut self) -> Option<Durable> {
+        self.offset.take()
     }
 
     /// Whether `poll` must return now.
