@@ -128,7 +128,8 @@ fn storage_error(error: io::Error) -> ApiError {
     ApiError::new(ResponseError::KafkaStorageError, error.to_string())
 }
 
-fn is_internal(name: &str) -> bool {
+/// Whether a name is kept for a topic of the broker itself.
+pub(crate) fn is_internal(name: &str) -> bool {
     matches!(name, OFFSETS_TOPIC | TRANSACTIONS_TOPIC)
 }
 

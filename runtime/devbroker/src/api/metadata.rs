@@ -12,7 +12,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::{CLUSTER_OPERATIONS, Context, NODE, TOPIC_OPERATIONS, operations};
 use crate::topic_config::TopicConfig;
-use crate::topics::Topic;
+use crate::topics::{self, Topic};
 
 pub(super) fn handle(context: &Context<'_>, request: MetadataRequest) -> MetadataResponse {
     let shared = context.shared;
@@ -57,7 +57,7 @@ fn look_up(
     if let Some(topic) = context.shared.topics.get(name) {
         return found(&topic, topic_operations);
     }
-    match may_create.then(|| create(context, name)) {
+    match (may_create && !topics::is_internal(name)).then(|| create(context, name)) {
         None => missing(ResponseError::UnknownTopicOrPartition),
         Some(Ok(topic)) => found(&topic, topic_operations),
         Some(Err(code)) => missing(ResponseError::Unknown(code)),

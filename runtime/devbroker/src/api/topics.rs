@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 use super::configs::source;
 use super::{ApiError, Context, NODE};
 use crate::topic_config::{DEFINITIONS, TopicConfig};
-use crate::topics::Topic;
+use crate::topics::{self, Topic};
 
 pub(super) fn create(context: &Context<'_>, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let validate_only = request.validate_only;
@@ -56,6 +56,10 @@ fn create_one(
     asked: &CreatableTopic,
     validate_only: bool,
 ) -> Result<(std::sync::Arc<Topic>, i32), ApiError> {
+    if topics::is_internal(&asked.name) {
+        let message = "The embedded broker keeps this name for a topic of its own.";
+        return Err(ApiError::new(ResponseError::InvalidTopicException, message));
+    }
     let partitions = partition_count(context, asked)?;
     let mut overrides = BTreeMap::new();
     for config in &asked.configs {

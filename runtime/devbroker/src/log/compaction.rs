@@ -150,9 +150,11 @@ impl Plan {
         let records = readable(header, &batch)?;
         let before = records.len();
         let kept: Vec<RawRecord> = records.into_iter().filter(|record| self.keeps(header, record, latest)).collect();
+        // Readers that want to reach the end of the log have to meet its last offset.
+        let is_last = self.segments.last().is_some_and(|segment| segment.next_offset == header.next_offset());
         Ok(match kept.len() {
-            0 => None,
-            count if count == before => Some(batch),
+            0 if !is_last => None,
+            count if count == 0 || count == before => Some(batch),
             _ => Some(record::rewritten(header, &kept)),
         })
     }
@@ -203,6 +205,12 @@ mod tests {
         log.finish_compaction(&plan, compacted).unwrap();
     }
 
+    /// Appends, and compacts long after every tombstone is over its time.
+    fn compact_all(log: &mut PartitionLog, records: &[(&str, Option<&str>)]) {
+        write(log, None, records);
+        compact(log, NOW_MS + 2 * config().delete_retention_ms);
+    }
+
     fn content(log: &PartitionLog) -> Vec<(i64, String, Option<String>)> {
         let mut from = log.log_start();
         let mut seen = Vec::new();
@@ -246,11 +254,13 @@ mod tests {
             write(&mut log, None, &[("a", Some("3"))]);
             compact(&mut log, NOW_MS + config().delete_retention_ms + 1);
             assert_eq!(content(&log), vec![row(5, "b", Some("2")), row(6, "a", Some("3"))], "old tombstones go");
+            compact_all(&mut log, &[("a", None)]);
+            assert_eq!(content(&log).last(), Some(&row(7, "a", None)), "the last record stays, however old");
             if let Some(folder) = folder {
                 drop(log);
                 let log = PartitionLog::open(folder).unwrap();
-                assert_eq!(content(&log), vec![row(5, "b", Some("2")), row(6, "a", Some("3"))]);
-                assert_eq!(log.end_offset(), 7);
+                assert_eq!(content(&log), vec![row(5, "b", Some("2")), row(7, "a", None)]);
+                assert_eq!(log.end_offset(), 8);
             }
         });
     }

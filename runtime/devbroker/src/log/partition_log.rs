@@ -172,7 +172,7 @@ impl PartitionLog {
             self.active_since_ms = now_ms;
         }
         self.active.append(&header, placed).map_err(failed)?;
-        self.producers.note(&header, marker);
+        self.producers.note(&header, marker, now_ms);
         Ok(header.base_offset)
     }
 
@@ -180,7 +180,12 @@ impl PartitionLog {
         let cap = if self.folder.is_some() { FILE_SEGMENT_BYTES_MAX } else { MEMORY_SEGMENT_BYTES_MAX };
         let full = self.active.bytes + more_bytes > config.segment_bytes.min(cap);
         let old = now_ms.saturating_sub(self.active_since_ms) > config.segment_ms;
-        if self.active.bytes > 0 && (full || old) { self.roll() } else { Ok(()) }
+        if self.active.bytes == 0 || !(full || old) {
+            return Ok(());
+        }
+        self.roll()?;
+        // Here and not only in the background, as a fast producer would fill the memory in between.
+        self.retain(config, now_ms)
     }
 
     /// Closes the active segment and starts a new one. The active segment is not empty.

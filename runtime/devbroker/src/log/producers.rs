@@ -25,7 +25,8 @@ pub(crate) struct Producers {
 struct Producer {
     epoch: i16,
     recent: VecDeque<RecentBatch>,
-    last_timestamp_ms: i64,
+    /// When a batch of it was last appended, or read at the start of the broker.
+    seen_ms: i64,
     open_from: Option<i64>,
 }
 
@@ -136,17 +137,17 @@ impl Producers {
     }
 
     /// Notes a batch that stands in the log; `header` has its final offset. `marker`: what a control batch says.
-    pub(crate) fn note(&mut self, header: &BatchHeader, marker: Option<Marker>) {
+    pub(crate) fn note(&mut self, header: &BatchHeader, marker: Option<Marker>, now_ms: i64) {
         if !header.has_producer() {
             return;
         }
         let producer = self.by_id.entry(header.producer_id).or_insert_with(|| Producer {
             epoch: header.producer_epoch,
             recent: VecDeque::with_capacity(RECENT_BATCHES),
-            last_timestamp_ms: -1,
+            seen_ms: now_ms,
             open_from: None,
         });
-        producer.last_timestamp_ms = producer.last_timestamp_ms.max(header.max_timestamp_ms);
+        producer.seen_ms = now_ms;
         if header.producer_epoch > producer.epoch {
             producer.epoch = header.producer_epoch;
             producer.recent.clear();
@@ -211,7 +212,7 @@ impl Producers {
     /// Forgets what the log no longer holds: aborted transactions before its start, producers silent since `silent_ms`.
     pub(crate) fn forget(&mut self, log_start: i64, silent_since_ms: i64) {
         self.aborted.retain(|txn| txn.last_offset >= log_start);
-        self.by_id.retain(|_, producer| producer.open_from.is_some() || producer.last_timestamp_ms >= silent_since_ms);
+        self.by_id.retain(|_, producer| producer.open_from.is_some() || producer.seen_ms >= silent_since_ms);
     }
 }
 
@@ -271,7 +272,7 @@ mod tests {
             let mut producers = Producers::default();
             let mut offset = 0;
             for (epoch, sequence, count) in *before {
-                producers.note(&data(*epoch, *sequence, *count, offset, 0), None);
+                producers.note(&data(*epoch, *sequence, *count, offset, 0), None, 0);
                 offset += *count as i64;
             }
             assert_eq!(producers.check(&data(next.0, next.1, next.2, offset, 0)), *want, "{claim}");
@@ -282,19 +283,19 @@ mod tests {
     fn transactions() {
         let mut producers = Producers::default();
         assert_eq!(producers.first_unstable_offset(), None);
-        producers.note(&data(0, 0, 2, 10, batch::TRANSACTIONAL), None);
-        producers.note(&data(0, 2, 1, 12, batch::TRANSACTIONAL), None);
+        producers.note(&data(0, 0, 2, 10, batch::TRANSACTIONAL), None, 0);
+        producers.note(&data(0, 2, 1, 12, batch::TRANSACTIONAL), None, 0);
         assert_eq!(producers.first_unstable_offset(), Some(10), "open from its first record");
         let (header, kind) = marker(Marker::Abort, 0, 13);
-        producers.note(&header, kind);
+        producers.note(&header, kind, 0);
         assert_eq!(producers.first_unstable_offset(), None);
         let aborted = Aborted { producer_id: 9, first_offset: 10, last_offset: 13 };
         for (from, upto, want) in [(0, 20, true), (13, 20, true), (14, 20, false), (0, 10, false), (0, 11, true)] {
             assert_eq!(producers.aborted_between(from, upto) == [aborted], want, "{from}..{upto}");
         }
-        producers.note(&data(0, 3, 1, 14, batch::TRANSACTIONAL), None);
+        producers.note(&data(0, 3, 1, 14, batch::TRANSACTIONAL), None, 0);
         let (header, kind) = marker(Marker::Commit, 1, 15);
-        producers.note(&header, kind);
+        producers.note(&header, kind, 0);
         assert!(!producers.has_open_transaction(9));
         assert_eq!(
             producers.check(&data(0, 4, 1, 16, 0)),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::partition_log::PartitionLog;
 use super::producers::{Marker, Producers};
 use super::segment::{self, Segment};
+use crate::clock;
 
 /// Holds the log start after records were deleted by request; written atomically.
 const LOG_START_FILE: &str = "log-start-offset";
@@ -56,10 +57,10 @@ fn segment_files(folder: &Path) -> io::Result<Vec<(i64, PathBuf)>> {
 }
 
 fn recover(path: PathBuf, base_offset: i64, checksums: bool, producers: &mut Producers) -> io::Result<Segment> {
-    let shown = path.display().to_string();
+    let (shown, now_ms) = (path.display().to_string(), clock::now_ms());
     let (segment, torn_bytes) = Segment::recover(path, base_offset, checksums, &mut |header, control| {
         let marker = control.and_then(|batch| Marker::read(header, &batch));
-        producers.note(header, marker);
+        producers.note(header, marker, now_ms);
     })?;
     if torn_bytes > 0 {
         tracing::warn!(file = shown, torn_bytes, "cut off the unfinished end of a log file");
