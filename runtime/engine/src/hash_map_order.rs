@@ -11,7 +11,15 @@ pub fn sort<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
 
 /// Sorts `entries` into the order of `new HashMap<>(map)`, whose table is made for the size at once.
 pub fn sort_copy<T>(entries: &mut [T], key: impl Fn(&T) -> &str) {
-    let table_size = (entries.len() * 4 / 3 + 1).next_power_of_two();
+    sort_extended_copy(entries, entries.len(), key);
+}
+
+/// Sorts `entries` into the order of `new HashMap<>(map)` of `copied` entries to which the others were added later.
+pub fn sort_extended_copy<T>(entries: &mut [T], copied: usize, key: impl Fn(&T) -> &str) {
+    let mut table_size = (copied * 4 / 3 + 1).next_power_of_two();
+    while entries.len() * 4 > table_size * 3 {
+        table_size *= 2;
+    }
     sort_in_table(entries, table_size, key);
 }
 

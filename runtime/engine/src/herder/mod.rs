@@ -1,8 +1,28 @@
 //! Herders own connectors: which there are, what they shall do, what they do.
+//!
+//! One actor owns all state. Its core is pure: [`state`] takes an [`event`] and says what is to be done, [`decisions`] does
+//! so for wishes. The [`driver`] does it: it never waits for a connector, so nothing that one does can hold up another.
+//! Standalone and distributed herders are the same actor over different logs.
 
+mod decisions;
+mod driver;
+mod event;
+mod handle;
 mod interface;
+mod lane;
+#[cfg(test)]
+mod lifecycle_tests;
+mod runner;
+mod session_key;
+mod snapshot;
+mod start;
+mod state;
 
+pub use driver::SetLoggerLevel;
+pub use handle::HerderHandle;
 pub use interface::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, Herder,
     HerderError, NewConnector, OffsetEntry, RestartRequest, TaskInfo, TaskStatus,
 };
+pub use runner::{Reconfigure, Runner};
+pub use start::{HerderSetup, StartedHerder};

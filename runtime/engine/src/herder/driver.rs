@@ -1,0 +1,433 @@
+//! The herder's loop: owns the state, does what the core decides, publishes what readers see.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use couplet_api::clock::{Clock, SystemClock};
+use couplet_api::config::Props;
+use couplet_api::spawn::{TaskKind, panic_text, spawn};
+use couplet_api::{Error, Kind, Result};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::runner::Runner;
+use super::session_key::SessionKeys;
+use super::state::HerderState;
+use super::{ClusterSnapshot, HerderError, snapshot};
+use crate::plugins::Plugins;
+use crate::storage::config_store::{ConfigRecord, KeyValue};
+use crate::storage::record_log::{Inbox, RecordLog};
+use crate::storage::status_store::StatusRecord;
+use crate::worker::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
+
+/// Pause before states that could not be written are tried again.
+const STATUS_RETRY: Duration = Duration::from_secs(1);
+/// How long a write to the config log may take, as in Kafka's `KafkaConfigBackingStore`.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most states in one write.
+const STATUS_BATCH_MAX: usize = 500;
+
+/// A command and who waits for its answer.
+pub type Request = (Command, oneshot::Sender<Result<Answer, HerderError>>);
+
+/// Called with loggers whose level changes on all workers.
+pub type SetLoggerLevel = dyn Fn(&str, Option<&str>) + Send + Sync;
+
+/// The two logs of a herder, read to their end.
+pub struct Logs {
+    /// What users want.
+    pub config: RecordLog,
+    /// What is.
+    pub status: RecordLog,
+}
+
+/// What a herder is made of.
+pub struct Driver {
+    /// Decides.
+    pub state: HerderState,
+    /// Everything that happens arrives here, in order.
+    pub inbox: Arc<Inbox<Event>>,
+    /// What users ask for.
+    pub requests: mpsc::Receiver<Request>,
+    /// What there is to run.
+    pub plugins: Plugins,
+    /// Where readers look.
+    pub published: Arc<ArcSwap<ClusterSnapshot>>,
+    /// Makes session keys; standalone workers need none.
+    pub session_keys: Option<SessionKeys>,
+    /// Ends the herder.
+    pub stop: CancellationToken,
+    /// Where levels of loggers go.
+    pub set_logger_level: Arc<SetLoggerLevel>,
+}
+
+/// Takes a record of the config log into the herder's inbox.
+pub fn config_record(inbox: &Inbox<Event>, (key, value): (&Bytes, Option<&Bytes>)) {
+    match ConfigRecord::decode(key, value) {
+        Ok(Some(record)) => inbox.push(Event::Config(record)),
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "a record of the config topic is skipped"),
+    }
+}
+
+/// Takes a record of the status log into the herder's inbox.
+pub fn status_record(inbox: &Inbox<Event>, (key, value): (&Bytes, Option<&Bytes>)) {
+    match StatusRecord::decode(key, value) {
+        Ok(Some(record)) => inbox.push(Event::Status(record)),
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "a record of the status topic is skipped"),
+    }
+}
+
+/// Hears of tasks and passes it on to the herder.
+struct ToInbox(Arc<Inbox<Event>>);
+
+impl TaskListener for ToInbox {
+    fn on_event(&self, id: &TaskId, event: TaskEvent) {
+        self.0.push(Event::Task(id.clone(), event));
+    }
+
+    fn on_active_topic(&self, id: &TaskId, topic: &str) {
+        self.0.push(Event::ActiveTopic(id.clone(), topic.to_owned(), SystemClock.now_ms()));
+    }
+}
+
+/// The loop's own things, while it runs.
+struct Running {
+    driver: Driver,
+    runner: Arc<dyn Runner>,
+    logs: Logs,
+    listener: Arc<ToInbox>,
+    replies: HashMap<ReplyId, oneshot::Sender<Result<Answer, HerderError>>>,
+    next_reply: ReplyId,
+    /// States not yet handed to the status log.
+    unwritten: VecDeque<KeyValue>,
+    /// The write of states under way: what it writes, in case it must be tried again.
+    writing: Option<BoxFuture<'static, Vec<KeyValue>>>,
+}
+
+impl Driver {
+    /// Works until it is stopped and everything has ended. `logs` are read to their end: the inbox holds what they say.
+    pub async fn run(self, runner: Arc<dyn Runner>, logs: Logs) {
+        let listener = Arc::new(ToInbox(self.inbox.clone()));
+        let mut running = Running {
+            driver: self,
+            runner,
+            logs,
+            listener,
+            replies: HashMap::new(),
+            next_reply: 0,
+            unwritten: VecDeque::new(),
+            writing: None,
+        };
+        running.load();
+        running.work().await;
+    }
+}
+
+impl Running {
+    /// Folds what the logs hold, then begins.
+    fn load(&mut self) {
+        while let Some(event) = self.driver.inbox.try_next() {
+            self.handle(event);
+        }
+        tracing::info!("Starting connectors and tasks");
+        self.handle(Event::Loaded);
+        self.publish();
+        tracing::info!("Finished starting connectors and tasks");
+    }
+
+    /// One select, branch order is priority: states out, stop, what happened, wishes, keys.
+    async fn work(&mut self) {
+        let mut stopping = false;
+        let mut key_due = self.key_due();
+        loop {
+            if stopping && self.driver.state.is_idle() && self.unwritten.is_empty() && self.writing.is_none() {
+                return;
+            }
+            self.write_statuses();
+            tokio::select! {
+                biased;
+                failed = async { self.writing.as_mut().expect("checked by the guard").await }, if self.writing.is_some() => {
+                    self.writing = None;
+                    failed.into_iter().rev().for_each(|record| self.unwritten.push_front(record));
+                }
+                () = self.driver.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.handle(Event::Shutdown);
+                }
+                event = self.driver.inbox.next() => {
+                    self.handle(event);
+                    while let Some(event) = self.driver.inbox.try_next() {
+                        self.handle(event);
+                    }
+                    self.publish();
+                    key_due = self.key_due();
+                }
+                Some((command, reply)) = self.driver.requests.recv(), if self.driver.state.takes_commands() => {
+                    self.next_reply += 1;
+                    self.replies.insert(self.next_reply, reply);
+                    self.handle(Event::Command(self.next_reply, command));
+                }
+                () = tokio::time::sleep(key_due.unwrap_or_default()), if key_due.is_some() && !stopping => {
+                    self.new_session_key();
+                    // The key's own record says when the next one is due; until it is back, this is a long pause.
+                    key_due = Some(STATUS_RETRY);
+                }
+            }
+        }
+    }
+
+    fn key_due(&self) -> Option<Duration> {
+        let keys = self.driver.session_keys.as_ref()?;
+        Some(keys.due_in(self.driver.state.cluster().session_key(), SystemClock.now_ms()))
+    }
+
+    fn new_session_key(&mut self) {
+        let Some(keys) = &self.driver.session_keys else { return };
+        match keys.make(SystemClock.now_ms()) {
+            Ok(key) => self.handle(Event::NewSessionKey(key)),
+            Err(error) => tracing::error!(%error, "no session key was made"),
+        }
+    }
+
+    fn publish(&mut self) {
+        let before = self.driver.published.load_full();
+        if let Some(next) = snapshot::next(&before, &mut self.driver.state, &self.driver.plugins) {
+            self.driver.published.store(Arc::new(next));
+        }
+    }
+
+    /// Tells readers what the herder is waiting for; nothing when it is empty.
+    fn set_stage(&self, stage: String) {
+        let mut next = ClusterSnapshot::clone(&self.driver.published.load());
+        next.stage = stage;
+        next.stage_began_ms = SystemClock.now_ms();
+        self.driver.published.store(Arc::new(next));
+    }
+
+    fn handle(&mut self, event: Event) {
+        if matches!(event, Event::Written(_) | Event::Loaded) {
+            self.set_stage(String::new());
+        }
+        for action in self.driver.state.on(event) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Run(name, step) => self.run_step(name, step),
+            Action::WriteConfig(records) => self.write_config(&records),
+            Action::WriteStatus(record) => match record.encode() {
+                Ok(record) => self.unwritten.push_back(record),
+                Err(error) => tracing::error!(%error, "a state cannot be written"),
+            },
+            Action::Reply(reply, answer) => {
+                if let Some(waiting) = self.replies.remove(&reply) {
+                    // A caller that gave up wants no answer.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Action::ReconfigureAfter(name, pause) => {
+                let inbox = self.driver.inbox.clone();
+                spawn(TaskKind::Herder, async move {
+                    tokio::time::sleep(pause).await;
+                    inbox.push(Event::Reconfigure(name));
+                });
+            }
+            Action::SetLoggerLevel(logger, level) => (self.driver.set_logger_level)(&logger, level.as_deref()),
+        }
+    }
+
+    /// Begins to write states that wait, unless some are being written: their order counts.
+    fn write_statuses(&mut self) {
+        if self.writing.is_some() || self.unwritten.is_empty() {
+            return;
+        }
+        let batch: Vec<KeyValue> = self.unwritten.drain(..self.unwritten.len().min(STATUS_BATCH_MAX)).collect();
+        let log = self.logs.status.clone();
+        self.writing = Some(Box::pin(async move {
+            match log.append(batch.clone()).await {
+                Ok(()) => Vec::new(),
+                Err(error) => {
+                    tracing::warn!(%error, "states could not be written and are tried again");
+                    tokio::time::sleep(STATUS_RETRY).await;
+                    batch
+                }
+            }
+        }));
+    }
+
+    fn write_config(&mut self, records: &[ConfigRecord]) {
+        let (stage, failure) = describe(records);
+        self.set_stage(stage);
+        let encoded: Result<Vec<KeyValue>> = records.iter().map(ConfigRecord::encode).collect();
+        let (log, inbox) = (self.logs.config.clone(), self.driver.inbox.clone());
+        spawn(TaskKind::Herder, async move {
+            let written = async {
+                log.append(encoded?).await?;
+                log.read_to_end().await
+            };
+            let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "{failure}");
+                    Err(failure.to_owned())
+                }
+                Err(_) => {
+                    tracing::error!("{failure}: no acknowledgement within {} s", WRITE_TIMEOUT.as_secs());
+                    Err(failure.to_owned())
+                }
+            };
+            inbox.push(Event::Written(result));
+        });
+    }
+
+    fn run_step(&self, name: String, step: Step) {
+        let cluster = self.driver.state.cluster();
+        let work = StepWork {
+            runner: self.runner.clone(),
+            inbox: self.driver.inbox.clone(),
+            listener: self.listener.clone(),
+            props: cluster.config(&name).cloned().unwrap_or_default(),
+            target: cluster.target(&name),
+            tasks: match &step {
+                Step::StartTasks(tasks) => {
+                    let config = |task: &u32| Some((*task, cluster.task_config(&name, *task)?.clone()));
+                    tasks.iter().filter_map(config).collect()
+                }
+                _ => Vec::new(),
+            },
+            name,
+        };
+        spawn(TaskKind::Herder, async move {
+            let (name, inbox) = (work.name.clone(), work.inbox.clone());
+            let panicked = |panic: Box<dyn std::any::Any + Send>| Error::bug(format!("panic: {}", panic_text(&*panic)));
+            let ended = AssertUnwindSafe(work.run(step.clone())).catch_unwind().await.map_err(panicked);
+            inbox.push(Event::StepDone(name, ended.unwrap_or_else(|error| broken(step, &error))));
+        });
+    }
+}
+
+/// One step under way.
+struct StepWork {
+    runner: Arc<dyn Runner>,
+    inbox: Arc<Inbox<Event>>,
+    listener: Arc<ToInbox>,
+    name: String,
+    props: Props,
+    target: TargetState,
+    tasks: Vec<(u32, Props)>,
+}
+
+impl StepWork {
+    async fn run(self, step: Step) -> Outcome {
+        let traced = |result: Result<()>| {
+            result.map_err(|error| {
+                tracing::error!(connector = self.name, %error, "connector failed");
+                error.trace()
+            })
+        };
+        match step {
+            Step::StartConnector => {
+                let inbox = self.inbox.clone();
+                let reconfigure = Arc::new(move |name: &str| inbox.push(Event::Reconfigure(name.to_owned())));
+                let started = self.runner.start_connector(&self.name, &self.props, self.target, reconfigure).await;
+                Outcome::ConnectorStarted(traced(started))
+            }
+            Step::StopConnector => {
+                self.runner.stop_connector(&self.name).await;
+                Outcome::ConnectorStopped
+            }
+            Step::SetTarget(target) => {
+                Outcome::TargetSet(target, traced(self.runner.set_target(&self.name, target).await))
+            }
+            Step::MakeTaskConfigs => {
+                let made = self.runner.task_configs(&self.name, &self.props).await;
+                Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
+            }
+            Step::StopTasks(TaskSet::These(tasks)) => {
+                let id = |task: &u32| TaskId { connector: self.name.as_str().into(), task: *task };
+                self.runner.stop_tasks(&tasks.iter().map(id).collect::<Vec<_>>()).await;
+                Outcome::TasksStopped(tasks)
+            }
+            Step::StartTasks(_) => Outcome::TasksStarted(self.start_tasks().await),
+            Step::AlterOffsets(reply, changes) => {
+                Outcome::OffsetsAltered(reply, self.runner.alter_offsets(&self.name, &self.props, changes).await)
+            }
+            step => broken(step, &Error::bug("not a step for the driver")),
+        }
+    }
+
+    /// Starts all; returns those that could not be.
+    async fn start_tasks(self) -> Vec<(u32, String)> {
+        let connector: Arc<str> = self.name.as_str().into();
+        let starts = self.tasks.into_iter().map(|(task, task_props)| {
+            let start = TaskStart {
+                id: TaskId { connector: connector.clone(), task },
+                connector_props: self.props.clone(),
+                task_props,
+                target: self.target,
+                listener: self.listener.clone(),
+            };
+            let runner = &self.runner;
+            async move { runner.start_task(start).await.err().map(|error| (task, error.trace())) }
+        });
+        futures::future::join_all(starts).await.into_iter().flatten().collect()
+    }
+}
+
+/// What a write does, in the words of `/health`, and what callers are told when it fails.
+fn describe(records: &[ConfigRecord]) -> (String, &'static str) {
+    match records.last() {
+        Some(ConfigRecord::Connector(name, Some(_))) => (
+            format!("writing a config for connector {name} to the config topic"),
+            "Error writing connector configuration to Kafka",
+        ),
+        Some(ConfigRecord::Commit(name, _)) => (
+            format!("writing task configs for connector {name} to the config topic"),
+            "Error writing task configurations to Kafka",
+        ),
+        Some(ConfigRecord::Target(name, None) | ConfigRecord::Connector(name, None)) => (
+            format!("removing the config for connector {name} from the config topic"),
+            "Error removing connector configuration from Kafka",
+        ),
+        Some(ConfigRecord::Target(name, Some(_))) => (
+            format!("writing a target state for connector {name} to the config topic"),
+            "Error writing target state to Kafka",
+        ),
+        Some(ConfigRecord::SessionKey(_)) => {
+            ("writing a new session key to the config topic".to_owned(), "Error writing session key to Kafka")
+        }
+        _ => ("writing to the config topic".to_owned(), "Error writing to the config topic"),
+    }
+}
+
+fn no_task_configs(name: &str, error: &Error) -> NoTaskConfigs {
+    tracing::error!(connector = name, %error, "task configs could not be made");
+    NoTaskConfigs { retry: error.kind() == Kind::Remote, trace: error.trace() }
+}
+
+/// The outcome of a step that panicked.
+fn broken(step: Step, error: &Error) -> Outcome {
+    let trace = error.trace();
+    match step {
+        Step::SetTarget(target) => Outcome::TargetSet(target, Err(trace)),
+        Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(NoTaskConfigs { retry: false, trace })),
+        Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
+        Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, trace.clone())).collect()),
+        Step::AlterOffsets(reply, _) => {
+            Outcome::OffsetsAltered(reply, Err(HerderError::Failed(error.message().to_owned())))
+        }
+        Step::StopConnector => Outcome::ConnectorStopped,
+        _ => Outcome::ConnectorStarted(Err(trace)),
+    }
+}

@@ -1,0 +1,169 @@
+//! What happens to a herder, and what it wants done: the words between its core and its driver.
+
+use std::time::Duration;
+
+use couplet_api::config::Props;
+
+use super::{HerderError, NewConnector, OffsetEntry, RestartRequest};
+use crate::storage::config_store::{ConfigRecord, SessionKey};
+use crate::storage::status_store::{StatusRecord, Subject};
+use crate::worker::{TargetState, TaskEvent, TaskId};
+
+/// Names a caller that waits for an answer.
+pub type ReplyId = u64;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A record of the config log came back.
+    Config(ConfigRecord),
+    /// A record of the status log came back.
+    Status(StatusRecord),
+    /// Both logs are read to their end: work begins.
+    Loaded,
+    /// A step of a connector has ended.
+    StepDone(String, Outcome),
+    /// A task's life changed.
+    Task(TaskId, TaskEvent),
+    /// A task uses a topic; when, in milliseconds since the epoch.
+    ActiveTopic(TaskId, String, i64),
+    /// A connector's tasks may have changed, or it is time to try again.
+    Reconfigure(String),
+    /// The config records of [`Action::WriteConfig`] are durable and have come back, or why not.
+    Written(Result<(), String>),
+    /// Somebody wants something.
+    Command(ReplyId, Command),
+    /// It is time for a new session key.
+    NewSessionKey(SessionKey),
+    /// The worker is to end.
+    Shutdown,
+}
+
+/// What somebody can want.
+#[derive(Debug)]
+pub enum Command {
+    /// Create or replace a connector. With `base`, only if that is still its config.
+    Put {
+        /// The connector.
+        new: NewConnector,
+        /// The config a patch was made from.
+        base: Option<Props>,
+    },
+    /// Delete a connector.
+    Delete(String),
+    /// Pause, resume or stop a connector.
+    Target(String, TargetState),
+    /// Restart a connector.
+    Restart(String, RestartRequest),
+    /// Restart a task.
+    RestartTask(TaskId),
+    /// Forget a connector's active topics.
+    ResetTopics(String),
+    /// Store offsets of a stopped connector; `None`: forget all.
+    AlterOffsets(String, Option<Vec<OffsetEntry>>),
+    /// Answer.
+    Ping,
+}
+
+/// The good answers.
+#[derive(Debug, PartialEq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The connector was written.
+    Written {
+        /// Whether it is new.
+        created: bool,
+        /// Its config.
+        config: Props,
+        /// Number of its tasks.
+        tasks: u32,
+    },
+    /// The config a patch was made from is no longer the connector's.
+    Stale,
+    /// These parts of the connector restart.
+    Restarting(Vec<Subject>),
+    /// A message for the user.
+    Message(String),
+}
+
+/// Which tasks of a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskSet {
+    /// All that run.
+    All,
+    /// These, as far as they run.
+    These(Vec<u32>),
+}
+
+/// Something done to one connector. Steps of a connector follow one another, steps of several run side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Makes the connector and starts it, as far as its target state allows.
+    StartConnector,
+    /// Stops the connector.
+    StopConnector,
+    /// Pauses, resumes or stops connector and tasks.
+    SetTarget(TargetState),
+    /// Asks the connector for task configs.
+    MakeTaskConfigs,
+    /// Stops tasks.
+    StopTasks(TaskSet),
+    /// Starts tasks with the configs that count.
+    StartTasks(Vec<u32>),
+    /// Stores offsets and answers.
+    AlterOffsets(ReplyId, Option<Vec<OffsetEntry>>),
+    /// Tells everybody that something restarts.
+    SayRestarting(Subject),
+    /// Forgets the states of tasks from this number on.
+    ForgetTasks(u32),
+    /// Forgets all states and topics of a connector that is deleted.
+    Forget,
+    /// Answers: all before this is done.
+    Answer(ReplyId),
+}
+
+/// How a step ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// [`Step::StartConnector`]; the error is the trace.
+    ConnectorStarted(Result<(), String>),
+    /// [`Step::StopConnector`].
+    ConnectorStopped,
+    /// [`Step::SetTarget`]; the error is the trace.
+    TargetSet(TargetState, Result<(), String>),
+    /// [`Step::MakeTaskConfigs`].
+    TaskConfigs(Result<Vec<Props>, NoTaskConfigs>),
+    /// [`Step::StopTasks`].
+    TasksStopped(Vec<u32>),
+    /// [`Step::StartTasks`]: tasks that could not be started, with their traces.
+    TasksStarted(Vec<(u32, String)>),
+    /// [`Step::AlterOffsets`].
+    OffsetsAltered(ReplyId, Result<String, HerderError>),
+}
+
+/// Why there are no task configs.
+#[derive(Debug)]
+pub struct NoTaskConfigs {
+    /// Whether another try may help.
+    pub retry: bool,
+    /// What happened.
+    pub trace: String,
+}
+
+/// What the core wants done.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Run a step; [`Event::StepDone`] follows. Never a step that the core does itself.
+    Run(String, Step),
+    /// Write records to the config log, in order; [`Event::Written`] follows. One at a time.
+    WriteConfig(Vec<ConfigRecord>),
+    /// Write a record to the status log, behind those before.
+    WriteStatus(StatusRecord),
+    /// Answer a caller.
+    Reply(ReplyId, Result<Answer, HerderError>),
+    /// Send [`Event::Reconfigure`] after a pause.
+    ReconfigureAfter(String, Duration),
+    /// Set the level of a logger.
+    SetLoggerLevel(String, Option<String>),
+}

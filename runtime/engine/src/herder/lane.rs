@@ -1,0 +1,129 @@
+//! One connector as this worker runs it: the steps that wait, and what is there.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::event::{ReplyId, Step, TaskSet};
+
+/// First pause before task configs are asked for again.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+/// Longest such pause.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// What there is of a connector in the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Instance {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// It was started, or rests.
+    Present,
+    /// It failed, and only a restart helps.
+    Failed,
+}
+
+/// A connector's steps and parts.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// Steps that wait for the one that runs. Commands are taken one by one and records of a connector are written for
+    /// commands and task configs only, so there are never many.
+    steps: VecDeque<Step>,
+    /// Whether a step runs.
+    pub busy: bool,
+    /// The connector.
+    pub instance: Instance,
+    /// Tasks that were started and not stopped; failed ones too.
+    pub live: BTreeSet<u32>,
+    /// Tasks whose state this worker wrote and did not forget.
+    pub spoken: BTreeSet<u32>,
+    /// Topics this worker wrote to be active.
+    pub topics: BTreeSet<String>,
+    /// How often task configs could not be made in a row.
+    retries: u32,
+    /// Who waits for the connector's start.
+    pub awaiting_start: Vec<ReplyId>,
+    /// Who waits for the connector to have tasks (standalone), and whether they created it.
+    pub awaiting_tasks: Vec<(ReplyId, bool)>,
+}
+
+impl Lane {
+    /// Appends `steps`.
+    pub fn then(&mut self, steps: impl IntoIterator<Item = Step>) {
+        self.steps.extend(steps);
+    }
+
+    /// Forgets the steps that wait and appends `steps` instead.
+    pub fn instead(&mut self, steps: impl IntoIterator<Item = Step>) {
+        self.steps.clear();
+        self.steps.extend(steps);
+    }
+
+    /// Whether nothing runs or waits.
+    pub fn is_idle(&self) -> bool {
+        !self.busy && self.steps.is_empty()
+    }
+
+    /// Whether such a step waits already.
+    pub fn awaits(&self, step: &Step) -> bool {
+        self.steps.contains(step)
+    }
+
+    /// The next step to do, with task sets made exact; steps with nothing to do are left out.
+    pub fn next_step(&mut self) -> Option<Step> {
+        if self.busy {
+            return None;
+        }
+        while let Some(step) = self.steps.pop_front() {
+            match step {
+                Step::StopConnector if self.instance == Instance::Absent => {}
+                Step::StopTasks(set) => {
+                    let stops = |task: &u32| {
+                        matches!(&set, TaskSet::All) || matches!(&set, TaskSet::These(t) if t.contains(task))
+                    };
+                    let tasks: Vec<u32> = self.live.iter().copied().filter(stops).collect();
+                    if !tasks.is_empty() {
+                        return Some(Step::StopTasks(TaskSet::These(tasks)));
+                    }
+                }
+                Step::StartTasks(tasks) if tasks.is_empty() => {}
+                step => return Some(step),
+            }
+        }
+        None
+    }
+
+    /// The pause before the next try: 250 ms, doubled each time, at most a minute.
+    pub fn next_retry(&mut self) -> Duration {
+        let pause = RETRY_MIN.saturating_mul(1 << self.retries.min(16));
+        self.retries = self.retries.saturating_add(1);
+        pause.min(RETRY_MAX)
+    }
+
+    /// Task configs were made: the next failure is the first again.
+    pub fn reset_retries(&mut self) {
+        self.retries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_back_off_to_a_minute() {
+        let mut lane = Lane::default();
+        let pauses: Vec<u128> = (0..10).map(|_| lane.next_retry().as_millis()).collect();
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+        lane.reset_retries();
+        assert_eq!(lane.next_retry().as_millis(), 250);
+    }
+
+    #[test]
+    fn steps_with_nothing_to_do_are_left_out() {
+        let mut lane = Lane { live: [0, 2].into(), ..Lane::default() };
+        lane.then([Step::StopConnector, Step::StartTasks(vec![]), Step::StopTasks(TaskSet::These(vec![1, 2]))]);
+        assert_eq!(lane.next_step(), Some(Step::StopTasks(TaskSet::These(vec![2]))));
+        assert_eq!(lane.next_step(), None);
+        assert!(lane.is_idle());
+    }
+}

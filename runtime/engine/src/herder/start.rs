@@ -1,0 +1,126 @@
+//! A herder's beginning and end.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use couplet_api::Result;
+use couplet_api::clock::{Clock, SystemClock};
+use couplet_api::spawn::{TaskKind, spawn};
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::driver::{Driver, Logs, SetLoggerLevel};
+use super::event::Event;
+use super::runner::Runner;
+use super::session_key::SessionKeys;
+use super::state::HerderState;
+use super::{ClusterSnapshot, HerderHandle};
+use crate::plugins::Plugins;
+use crate::storage::record_log::Inbox;
+use crate::worker_config::{Mode, ModeConfig, WorkerConfig};
+
+/// Most requests that wait for the herder; more wait at its door.
+const REQUESTS_MAX: usize = 64;
+
+/// What a herder is started with.
+pub struct HerderSetup {
+    /// The worker's settings.
+    pub config: Arc<WorkerConfig>,
+    /// What there is to run.
+    pub plugins: Plugins,
+    /// `host:port` of the worker, as states name it.
+    pub worker_id: String,
+    /// Called with loggers whose level changes on all workers.
+    pub set_logger_level: Arc<SetLoggerLevel>,
+}
+
+/// A herder that is starting, working, or ending.
+pub struct StartedHerder {
+    /// For REST.
+    pub handle: HerderHandle,
+    /// Ends the herder: connectors and tasks are stopped, offsets and states written.
+    pub stop: CancellationToken,
+    /// Is done when the herder is; an error means that it could not begin.
+    pub done: JoinHandle<Result<()>>,
+}
+
+/// What a herder needs of Kafka, or of files; made while REST answers already.
+pub(super) struct Opened {
+    pub(super) logs: Logs,
+    pub(super) runner: Arc<dyn Runner>,
+    pub(super) cluster_id: String,
+    /// Closes all of it.
+    pub(super) close: BoxFuture<'static, ()>,
+}
+
+/// Starts a herder; `open` makes what it needs. Returns at once.
+///
+/// # Errors
+/// `Kind::Config` when a setting is wrong.
+pub(super) fn start<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) -> F) -> Result<StartedHerder>
+where
+    F: Future<Output = Result<Opened>> + Send + 'static,
+{
+    let HerderSetup { config, plugins, worker_id, set_logger_level } = setup;
+    let (mode, session_keys) = match &config.mode {
+        ModeConfig::Distributed(_) => (Mode::Distributed, Some(SessionKeys::new(&config.props)?)),
+        ModeConfig::Standalone(_) => (Mode::Standalone, None),
+    };
+    let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let handle = HerderHandle {
+        requests: sender,
+        published: Arc::new(ArcSwap::from_pointee(starting())),
+        cluster_id: Arc::default(),
+        runner: Arc::default(),
+        plugins: plugins.clone(),
+        config: config.clone(),
+    };
+    let (inbox, stop) = (Arc::<Inbox<Event>>::default(), CancellationToken::new());
+    let topic_tracking = config.common.topic_tracking_enable;
+    let driver = Driver {
+        state: HerderState::new(mode, worker_id, plugins.clone(), topic_tracking),
+        inbox: inbox.clone(),
+        requests,
+        plugins,
+        published: handle.published.clone(),
+        session_keys,
+        stop: stop.clone(),
+        set_logger_level,
+    };
+    let opening = open(inbox);
+    let (cluster_id, runner) = (handle.cluster_id.clone(), handle.runner.clone());
+    let done = spawn(TaskKind::Herder, run(driver, opening, cluster_id, runner));
+    Ok(StartedHerder { handle, stop, done })
+}
+
+fn starting() -> ClusterSnapshot {
+    ClusterSnapshot {
+        stage: "initializing and reading to the end of internal topics".to_owned(),
+        stage_began_ms: SystemClock.now_ms(),
+        ..ClusterSnapshot::default()
+    }
+}
+
+async fn run(
+    driver: Driver,
+    opening: impl Future<Output = Result<Opened>>,
+    cluster_id: Arc<OnceLock<String>>,
+    known_runner: Arc<OnceLock<Arc<dyn Runner>>>,
+) -> Result<()> {
+    let stop = driver.stop.clone();
+    let opened = tokio::select! {
+        opened = opening => opened?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    // Both are set here only, so they are empty until now.
+    let _ = cluster_id.set(opened.cluster_id);
+    let _ = known_runner.set(opened.runner.clone());
+    tracing::info!("Herder started");
+    driver.run(opened.runner, opened.logs).await;
+    opened.close.await;
+    tracing::info!("Herder stopped");
+    Ok(())
+}

@@ -1,0 +1,463 @@
+//! The herder's core: what follows from what happened, decided without I/O.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use couplet_api::config::Props;
+
+use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::lane::{Instance, Lane};
+use super::{ConnectorState, ConnectorStatus, HerderError, RestartRequest};
+use crate::plugins::Plugins;
+use crate::storage::cluster_state::{Change, ClusterState};
+use crate::storage::config_store::{ConfigRecord, SessionKey};
+use crate::storage::status_store::{StatusRecord, StatusTable, StoredStatus, Subject};
+use crate::worker::{TargetState, TaskEvent, TaskId};
+use crate::worker_config::Mode;
+
+/// Something that needs the config log; done one by one, each on the state that the one before left behind.
+#[derive(Debug)]
+pub(super) enum Intent {
+    /// A caller's wish.
+    Command(ReplyId, Command),
+    /// A connector's tasks changed.
+    TaskConfigs(String, Vec<Props>),
+    /// A new session key.
+    SessionKey(SessionKey),
+}
+
+/// What to do when the records in flight are written.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Answer that a connector was written.
+    Put { reply: ReplyId, name: String, created: bool, config: Props },
+    /// Answer.
+    Reply(ReplyId, Answer),
+    /// Tell those who wait for the connector's tasks.
+    TaskConfigs(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// All that a herder knows.
+pub struct HerderState {
+    pub(super) mode: Mode,
+    worker_id: String,
+    plugins: Plugins,
+    topic_tracking: bool,
+    pub(super) cluster: ClusterState,
+    pub(super) statuses: StatusTable,
+    pub(super) lanes: BTreeMap<String, Lane>,
+    /// Counts what would be rebalances in a group, so that states of earlier owners are told apart.
+    pub(super) generation: i64,
+    loaded: bool,
+    pub(super) stopping: bool,
+    pub(super) intents: VecDeque<Intent>,
+    pub(super) in_flight: Option<Then>,
+    /// Connectors that look different since the last snapshot.
+    touched: BTreeSet<String>,
+    pub(super) actions: Vec<Action>,
+}
+
+impl HerderState {
+    /// A herder that has not read its logs yet. `worker_id` is the `host:port` states are written under.
+    pub fn new(mode: Mode, worker_id: String, plugins: Plugins, topic_tracking: bool) -> Self {
+        HerderState {
+            mode,
+            worker_id,
+            plugins,
+            topic_tracking,
+            cluster: ClusterState::default(),
+            statuses: StatusTable::default(),
+            lanes: BTreeMap::new(),
+            generation: 0,
+            loaded: false,
+            stopping: false,
+            intents: VecDeque::new(),
+            in_flight: None,
+            touched: BTreeSet::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// The state of the config log.
+    pub fn cluster(&self) -> &ClusterState {
+        &self.cluster
+    }
+
+    /// The state of the status log.
+    pub fn statuses(&self) -> &StatusTable {
+        &self.statuses
+    }
+
+    /// Whether the logs were read and work has begun.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Whether the next command may be handed in: all before it were decided.
+    pub fn takes_commands(&self) -> bool {
+        self.intents.is_empty()
+    }
+
+    /// Whether nothing runs or waits.
+    pub fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.intents.is_empty() && self.lanes.values().all(Lane::is_idle)
+    }
+
+    /// Names of connectors that look different since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Takes an event; returns what is to be done, in order.
+    pub fn on(&mut self, event: Event) -> Vec<Action> {
+        match event {
+            Event::Config(record) => self.on_config(record),
+            Event::Status(record) => {
+                self.touched.insert(match &record {
+                    StatusRecord::Status(subject, _) => subject.connector().to_owned(),
+                    StatusRecord::ActiveTopic { connector, .. } => connector.clone(),
+                });
+                self.statuses.apply(record);
+            }
+            Event::Loaded => self.on_loaded(),
+            Event::StepDone(name, outcome) => self.on_step_done(&name, outcome),
+            Event::Task(id, event) => self.on_task(&id, event),
+            Event::ActiveTopic(id, topic, now_ms) => self.on_active_topic(&id, topic, now_ms),
+            Event::Reconfigure(name) => self.reconfigure(&name),
+            Event::Written(result) => self.on_written(result),
+            Event::Command(reply, command) => self.intents.push_back(Intent::Command(reply, command)),
+            Event::NewSessionKey(key) => self.intents.push_back(Intent::SessionKey(key)),
+            Event::Shutdown => self.on_shutdown(),
+        }
+        while self.in_flight.is_none() {
+            let Some(intent) = self.intents.pop_front() else { break };
+            self.decide(intent);
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    fn on_loaded(&mut self) {
+        self.loaded = true;
+        self.generation = self.statuses.generation_max() + 1;
+        let names: Vec<String> = self.cluster.connectors().map(str::to_owned).collect();
+        for name in names {
+            let tasks = (0..self.cluster.task_count(&name)).collect();
+            self.then(&name, [Step::StartConnector, Step::StartTasks(tasks)]);
+        }
+    }
+
+    fn on_shutdown(&mut self) {
+        self.stopping = true;
+        let names: Vec<String> = self.lanes.keys().cloned().collect();
+        for name in names {
+            if let Some(lane) = self.lanes.get_mut(&name) {
+                lane.instead([Step::StopTasks(TaskSet::All), Step::StopConnector]);
+            }
+            self.advance(&name);
+        }
+    }
+
+    fn on_config(&mut self, record: ConfigRecord) {
+        let name = match &record {
+            ConfigRecord::Connector(name, _) | ConfigRecord::Commit(name, _) | ConfigRecord::Target(name, _) => {
+                Some(name.clone())
+            }
+            _ => None,
+        };
+        self.touched.extend(name);
+        let change = self.cluster.apply(record);
+        if let (true, false, Some(change)) = (self.loaded, self.stopping, change) {
+            self.on_change(change);
+        }
+    }
+
+    fn on_change(&mut self, change: Change) {
+        match change {
+            Change::ConnectorAdded(name) => {
+                self.generation += 1;
+                self.then(&name, [Step::StartConnector]);
+            }
+            Change::ConnectorUpdated(name) => self.then(&name, [Step::StopConnector, Step::StartConnector]),
+            Change::ConnectorRemoved(name) => {
+                self.then(&name, [Step::StopTasks(TaskSet::All), Step::StopConnector, Step::Forget]);
+            }
+            Change::TasksCommitted(name) if self.cluster.contains(&name) => {
+                self.generation += 1;
+                let count = self.cluster.task_count(&name);
+                let start = Step::StartTasks((0..count).collect());
+                self.then(&name, [Step::StopTasks(TaskSet::All), Step::ForgetTasks(count), start]);
+            }
+            Change::TargetChanged(name) if self.cluster.contains(&name) => {
+                self.then(&name, [Step::SetTarget(self.cluster.target(&name))]);
+            }
+            Change::RestartRequested(name, request) => {
+                if let Some(plan) = self.restart_plan(&name, request) {
+                    self.restart(&name, &plan);
+                }
+            }
+            Change::LoggerLevel(logger, level) => self.actions.push(Action::SetLoggerLevel(logger, level)),
+            Change::TasksCommitted(_) | Change::TargetChanged(_) | Change::SessionKey => {}
+        }
+    }
+
+    /// What a restart request means now: nothing without a known state of the connector.
+    pub(super) fn restart_plan(&self, name: &str, request: RestartRequest) -> Option<Vec<Subject>> {
+        let restarts = |stored: &StoredStatus| !request.only_failed || stored.status.state == ConnectorState::Failed;
+        let connector = Subject::Connector(name.to_owned());
+        let mut plan = Vec::new();
+        if restarts(self.statuses.get(&connector)?) {
+            plan.push(connector);
+        }
+        let counts = |task: u32| request.include_tasks && task < self.cluster.task_count(name);
+        let tasks = self.statuses.tasks(name).filter(|(task, stored)| counts(*task) && restarts(stored));
+        plan.extend(tasks.map(|(task, _)| Subject::Task(TaskId { connector: name.into(), task })));
+        Some(plan)
+    }
+
+    /// Stops all of `plan`, says that it restarts, and starts it.
+    pub(super) fn restart(&mut self, name: &str, plan: &[Subject]) {
+        let tasks: Vec<u32> =
+            plan.iter().filter_map(|s| if let Subject::Task(id) = s { Some(id.task) } else { None }).collect();
+        let connector = plan.len() > tasks.len();
+        let mut steps = Vec::new();
+        steps.extend(connector.then_some(Step::StopConnector));
+        steps.push(Step::StopTasks(TaskSet::These(tasks.clone())));
+        steps.extend(plan.iter().cloned().map(Step::SayRestarting));
+        steps.extend(connector.then_some(Step::StartConnector));
+        steps.push(Step::StartTasks(tasks));
+        self.then(name, steps);
+    }
+
+    /// Asks the connector for its task configs, unless it does not run or was asked already.
+    fn reconfigure(&mut self, name: &str) {
+        let runs = self.cluster.contains(name) && self.cluster.target(name) == TargetState::Started && !self.stopping;
+        let lane = self.lanes.get(name);
+        if runs && lane.is_some_and(|l| l.instance == Instance::Present && !l.awaits(&Step::MakeTaskConfigs)) {
+            self.then(name, [Step::MakeTaskConfigs]);
+        }
+    }
+
+    pub(super) fn lane(&mut self, name: &str) -> &mut Lane {
+        self.lanes.entry(name.to_owned()).or_default()
+    }
+
+    /// Appends steps to a connector's lane.
+    pub(super) fn then(&mut self, name: &str, steps: impl IntoIterator<Item = Step>) {
+        self.lane(name).then(steps);
+        self.advance(name);
+    }
+
+    /// Starts the next step of a connector; does those that are the core's own.
+    fn advance(&mut self, name: &str) {
+        while let Some(step) = self.lane(name).next_step() {
+            match step {
+                Step::SayRestarting(subject) => self.say(subject, ConnectorState::Restarting, None),
+                Step::ForgetTasks(from) => self.forget_tasks(name, from),
+                Step::Forget => self.forget(name),
+                Step::Answer(reply) => self.reply(reply, Ok(Answer::Done)),
+                step => {
+                    let lane = self.lane(name);
+                    lane.busy = true;
+                    if let Step::StartTasks(tasks) = &step {
+                        lane.live.extend(tasks);
+                    }
+                    self.actions.push(Action::Run(name.to_owned(), step));
+                    return;
+                }
+            }
+        }
+        if !self.cluster.contains(name) && self.lane(name).is_idle() {
+            self.lanes.remove(name);
+        }
+    }
+
+    fn on_step_done(&mut self, name: &str, outcome: Outcome) {
+        self.lane(name).busy = false;
+        match outcome {
+            Outcome::ConnectorStarted(result) => self.on_connector_started(name, result),
+            Outcome::ConnectorStopped => {
+                self.lane(name).instance = Instance::Absent;
+                self.say(Subject::Connector(name.to_owned()), ConnectorState::Unassigned, None);
+            }
+            Outcome::TargetSet(target, Ok(())) => {
+                if self.lane(name).instance == Instance::Present {
+                    self.say(Subject::Connector(name.to_owned()), resting(target), None);
+                    if target == TargetState::Started {
+                        self.reconfigure(name);
+                    }
+                }
+            }
+            Outcome::TargetSet(_, Err(trace)) => self.fail_connector(name, trace),
+            Outcome::TaskConfigs(Ok(configs)) => {
+                self.lane(name).reset_retries();
+                self.intents.push_back(Intent::TaskConfigs(name.to_owned(), configs));
+            }
+            Outcome::TaskConfigs(Err(reason)) => self.on_no_task_configs(name, reason),
+            Outcome::TasksStopped(tasks) => {
+                self.lane(name).live.retain(|task| !tasks.contains(task));
+            }
+            Outcome::TasksStarted(failed) => {
+                for (task, trace) in failed {
+                    self.say(
+                        Subject::Task(TaskId { connector: name.into(), task }),
+                        ConnectorState::Failed,
+                        Some(trace),
+                    );
+                }
+            }
+            Outcome::OffsetsAltered(reply, result) => self.reply(reply, result.map(Answer::Message)),
+        }
+        self.advance(name);
+    }
+
+    fn on_connector_started(&mut self, name: &str, result: Result<(), String>) {
+        let replies = std::mem::take(&mut self.lane(name).awaiting_start);
+        match result {
+            Ok(()) => {
+                let target = self.cluster.target(name);
+                self.lane(name).instance = Instance::Present;
+                self.say(Subject::Connector(name.to_owned()), resting(target), None);
+                replies.into_iter().for_each(|reply| self.reply(reply, Ok(Answer::Done)));
+                if target == TargetState::Started {
+                    self.reconfigure(name);
+                } else {
+                    self.answer_waiting(name, None);
+                }
+            }
+            Err(trace) => {
+                let message = message_of(&trace);
+                for reply in replies {
+                    self.reply(reply, Err(HerderError::Failed(message.clone())));
+                }
+                self.fail_connector(name, trace);
+            }
+        }
+    }
+
+    fn fail_connector(&mut self, name: &str, trace: String) {
+        self.lane(name).instance = Instance::Failed;
+        let message = message_of(&trace);
+        self.say(Subject::Connector(name.to_owned()), ConnectorState::Failed, Some(trace));
+        self.answer_waiting(name, Some(message));
+    }
+
+    fn on_no_task_configs(&mut self, name: &str, reason: NoTaskConfigs) {
+        if reason.retry {
+            let pause = self.lane(name).next_retry();
+            self.actions.push(Action::ReconfigureAfter(name.to_owned(), pause));
+        } else {
+            self.fail_connector(name, reason.trace);
+        }
+    }
+
+    /// Answers those who wait for the connector's tasks (standalone mode).
+    pub(super) fn answer_waiting(&mut self, name: &str, failure: Option<String>) {
+        for (reply, created) in std::mem::take(&mut self.lane(name).awaiting_tasks) {
+            let config = self.cluster.config(name).cloned().unwrap_or_default();
+            let written = Answer::Written { created, config, tasks: self.cluster.task_count(name) };
+            self.reply(reply, failure.clone().map_or(Ok(written), |message| Err(HerderError::Failed(message))));
+        }
+    }
+
+    fn on_task(&mut self, id: &TaskId, event: TaskEvent) {
+        // What a task says after it was given up does not count: its successor may run already.
+        if !self.lanes.get(&*id.connector).is_some_and(|lane| lane.live.contains(&id.task)) {
+            return;
+        }
+        let (state, trace) = match event {
+            TaskEvent::Running => (ConnectorState::Running, None),
+            TaskEvent::Paused => (ConnectorState::Paused, None),
+            TaskEvent::Failed { trace } => (ConnectorState::Failed, Some(trace)),
+            TaskEvent::Stopped => (ConnectorState::Unassigned, None),
+        };
+        self.say(Subject::Task(id.clone()), state, trace);
+    }
+
+    fn on_active_topic(&mut self, id: &TaskId, topic: String, now_ms: i64) {
+        let known = self.statuses.topics(&id.connector).any(|t| t == topic);
+        if !self.topic_tracking || known || !self.cluster.contains(&id.connector) {
+            return;
+        }
+        if self.lane(&id.connector).topics.insert(topic.clone()) {
+            let discovered = Some((id.task, now_ms));
+            let record = StatusRecord::ActiveTopic { connector: id.connector.to_string(), topic, discovered };
+            self.actions.push(Action::WriteStatus(record));
+        }
+    }
+
+    /// Writes a state, unless it is an end or a failure and another worker has said something later.
+    fn say(&mut self, subject: Subject, state: ConnectorState, trace: Option<String>) {
+        let ends = matches!(state, ConnectorState::Unassigned | ConnectorState::Failed);
+        if ends && !self.statuses.may_write(&subject, &self.worker_id, self.generation) {
+            return;
+        }
+        if let Subject::Task(id) = &subject {
+            let task = id.task;
+            self.lane(&id.connector.clone()).spoken.insert(task);
+        }
+        let version = match (&subject, state) {
+            (_, ConnectorState::Restarting) => None,
+            (subject, _) => self.version(subject.connector()),
+        };
+        let status = ConnectorStatus { state, worker_id: self.worker_id.clone(), trace, version };
+        let stored = StoredStatus { status, generation: self.generation };
+        self.actions.push(Action::WriteStatus(StatusRecord::Status(subject, Some(stored))));
+    }
+
+    fn version(&self, name: &str) -> Option<String> {
+        let class = self.cluster.config(name)?.get("connector.class")?;
+        Some(self.plugins.connector(class)?.plugin().version().to_owned())
+    }
+
+    fn forget_tasks(&mut self, name: &str, from: u32) {
+        let lane = self.lane(name);
+        let mut tasks = lane.spoken.split_off(&from);
+        tasks.extend(self.statuses.tasks(name).map(|(task, _)| task).filter(|task| *task >= from));
+        for task in tasks {
+            let subject = Subject::Task(TaskId { connector: name.into(), task });
+            self.actions.push(Action::WriteStatus(StatusRecord::Status(subject, None)));
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.generation += 1;
+        self.forget_tasks(name, 0);
+        let subject = Subject::Connector(name.to_owned());
+        self.actions.push(Action::WriteStatus(StatusRecord::Status(subject, None)));
+        self.forget_topics(name);
+        let lane = self.lane(name);
+        let (start, tasks) = (std::mem::take(&mut lane.awaiting_start), std::mem::take(&mut lane.awaiting_tasks));
+        for reply in start.into_iter().chain(tasks.into_iter().map(|(reply, _)| reply)) {
+            self.reply(reply, Err(HerderError::NotFound(format!("Connector {name} not found"))));
+        }
+    }
+
+    pub(super) fn forget_topics(&mut self, name: &str) {
+        let mut topics = self.lanes.get_mut(name).map(|lane| std::mem::take(&mut lane.topics)).unwrap_or_default();
+        topics.extend(self.statuses.topics(name).map(str::to_owned));
+        for topic in topics {
+            let record = StatusRecord::ActiveTopic { connector: name.to_owned(), topic, discovered: None };
+            self.actions.push(Action::WriteStatus(record));
+        }
+    }
+
+    pub(super) fn reply(&mut self, reply: ReplyId, answer: Result<Answer, HerderError>) {
+        self.actions.push(Action::Reply(reply, answer));
+    }
+}
+
+/// The state a connector is in when it does what `target` says.
+const fn resting(target: TargetState) -> ConnectorState {
+    match target {
+        TargetState::Started => ConnectorState::Running,
+        TargetState::Paused => ConnectorState::Paused,
+        TargetState::Stopped => ConnectorState::Stopped,
+    }
+}
+
+/// The message in the first line of a trace, which is `class: message`.
+fn message_of(trace: &str) -> String {
+    let first = trace.lines().next().unwrap_or_default();
+    first.split_once(": ").map_or(first, |(_, message)| message).to_owned()
+}
