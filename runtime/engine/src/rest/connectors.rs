@@ -79,7 +79,7 @@ pub(super) async fn put_config(call: &Call<'_>, name: &str) -> Answer {
 }
 
 async fn put(call: &Call<'_>, new: NewConnector) -> Answer {
-    let (created, info) = call.state.within_limit(call.state.herder.put_connector(new)).await?;
+    let (created, info) = call.within_limit(call.state.herder.put_connector(new)).await?;
     if !created {
         return respond::ok(&written_view(&info));
     }
@@ -116,13 +116,13 @@ pub(super) async fn patch_config(call: &Call<'_>, name: &str) -> Answer {
         return Err(Failure::internal(format!("The body must be {what}, but there is none")));
     };
     let patch = body::as_object(&patch, what)?.into_props()?;
-    let info = call.state.within_limit(call.state.herder.patch_connector(name, patch)).await?;
+    let info = call.within_limit(call.state.herder.patch_connector(name, patch)).await?;
     respond::ok(&InfoView { config: SettingsView::as_read_back(&info.config), ..written_view(&info) })
 }
 
 /// Deletes a connector.
 pub(super) async fn delete(call: &Call<'_>, name: &str) -> Answer {
-    call.state.within_limit(call.state.herder.delete_connector(name)).await?;
+    call.within_limit(call.state.herder.delete_connector(name)).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
@@ -179,7 +179,7 @@ pub(super) async fn restart(call: &Call<'_>, name: &str) -> Answer {
         include_tasks: query_flag(call.query, "includeTasks", false),
         only_failed: query_flag(call.query, "onlyFailed", false),
     };
-    let restarting = call.state.within_limit(call.state.herder.restart_connector(name, request)).await?;
+    let restarting = call.within_limit(call.state.herder.restart_connector(name, request)).await?;
     if request == RestartRequest::default() {
         return Ok(respond::empty(StatusCode::NO_CONTENT));
     }
@@ -197,7 +197,7 @@ pub(super) async fn restart_task(call: &Call<'_>, name: &str, task: &str) -> Ans
         return Err(Failure::not_found(format!("Unknown task: {name}-{task}")));
     };
     let id = TaskId { connector: name.into(), task: number };
-    call.state.within_limit(call.state.herder.restart_task(&id)).await?;
+    call.within_limit(call.state.herder.restart_task(&id)).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
@@ -217,7 +217,7 @@ pub(super) async fn stop(call: &Call<'_>, name: &str) -> Answer {
 }
 
 async fn target(call: &Call<'_>, name: &str, target: TargetState, status: StatusCode) -> Answer {
-    call.state.within_limit(call.state.herder.set_target_state(name, target)).await?;
+    call.within_limit(call.state.herder.set_target_state(name, target)).await?;
     Ok(respond::empty(status))
 }
 
@@ -242,7 +242,7 @@ pub(super) async fn reset_topics(call: &Call<'_>, name: &str) -> Answer {
     if !common.topic_tracking_allow_reset {
         return Err(Failure::new(StatusCode::FORBIDDEN, "Topic tracking reset is disabled."));
     }
-    call.state.within_limit(call.state.herder.reset_active_topics(name)).await?;
+    call.within_limit(call.state.herder.reset_active_topics(name)).await?;
     Ok(respond::empty(StatusCode::ACCEPTED))
 }
 

@@ -9,6 +9,8 @@ mod body;
 mod connectors;
 mod cors;
 mod dispatch;
+#[cfg(test)]
+mod fake_herder;
 mod internal;
 mod java_text;
 mod listener;

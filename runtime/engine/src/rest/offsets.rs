@@ -14,7 +14,7 @@ use crate::worker::TargetState;
 
 /// What is stored.
 pub(super) async fn get(call: &Call<'_>, name: &str) -> Answer {
-    let entries = call.state.within_limit(call.state.herder.offsets(name)).await?;
+    let entries = call.within_limit(call.state.herder.offsets(name)).await?;
     let view = |entry: &OffsetEntry| json!({ "partition": to_json(&entry.partition), "offset": entry.offset.as_ref().map(to_json) });
     respond::ok(&json!({ "offsets": entries.iter().map(view).collect::<Vec<_>>() }))
 }
@@ -36,13 +36,13 @@ pub(super) async fn alter(call: &Call<'_>, name: &str) -> Answer {
             None => changes.push(OffsetEntry { partition, offset }),
         }
     }
-    let message = call.state.within_limit(call.state.herder.alter_offsets(name, Some(changes))).await?;
+    let message = call.within_limit(call.state.herder.alter_offsets(name, Some(changes))).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "message": message })))
 }
 
 /// Forgets the offsets of a stopped connector.
 pub(super) async fn reset(call: &Call<'_>, name: &str) -> Answer {
-    let message = call.state.within_limit(call.state.herder.alter_offsets(name, None)).await?;
+    let message = call.within_limit(call.state.herder.alter_offsets(name, None)).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "message": message })))
 }
 

@@ -10,7 +10,6 @@ use super::dispatch::Call;
 use super::java_text::instant;
 use super::path::{query_flag, query_values};
 use super::respond::{self, Answer, Failure};
-use super::state::REQUEST_TIMEOUT;
 use crate::plugins::type_name;
 use crate::validate::{KeyInfo, VersionRange, plugin_config, validate_connector};
 
@@ -85,7 +84,7 @@ pub(super) async fn validate(call: &Call<'_>, name: &str) -> Answer {
     let began_ms = SystemClock.now_ms();
     let state = call.state;
     let validation = validate_connector(&state.plugins, &state.config, &props);
-    match tokio::time::timeout(REQUEST_TIMEOUT, validation).await {
+    match tokio::time::timeout(call.limits.request, validation).await {
         Ok(Ok(infos)) => Ok(respond::json(StatusCode::OK, &infos)),
         Ok(Err(refused)) => Err(Failure::internal(refused.nested())),
         Err(_) => Err(Failure::internal(format!(

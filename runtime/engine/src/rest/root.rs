@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::dispatch::Call;
 use super::respond::{self, Answer};
-use super::state::{HEALTH_TIMEOUT, stage_sentence};
+use super::state::stage_sentence;
 
 /// Version and cluster; answered as soon as the server listens.
 pub(super) fn root(call: &Call<'_>) -> Answer {
@@ -31,7 +31,7 @@ struct WorkerStatus {
 /// Whether the herder takes requests (KIP-1017).
 pub(super) async fn health(call: &Call<'_>) -> Answer {
     let herder = &call.state.herder;
-    if let Ok(answered) = tokio::time::timeout(HEALTH_TIMEOUT, herder.ping()).await {
+    if let Ok(answered) = tokio::time::timeout(call.limits.health, herder.ping()).await {
         answered?;
         let message = "Worker has completed startup and is ready to handle requests.".to_owned();
         return respond::ok(&WorkerStatus { status: "healthy", message });
