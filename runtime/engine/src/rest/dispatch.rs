@@ -1,8 +1,12 @@
 //! A request's way to its handler, and its answer's way back.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use bytes::Bytes;
+use couplet_api::spawn::panic_text;
+use futures::FutureExt;
 use http::header::{HOST, SERVER};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -95,6 +99,7 @@ impl Gate {
                 response
             }
         };
+        tracing::debug!(method = %parts.method, path = parts.uri.path(), status = response.status().as_u16(), "request");
         response.headers_mut().insert(SERVER, HeaderValue::from_static(concat!("Couplet/", env!("CARGO_PKG_VERSION"))));
         response
     }
@@ -136,7 +141,13 @@ impl Gate {
         }
         let (state, limits, query, headers) = (&self.state, self.limits, parts.uri.query(), &parts.headers);
         let call = Call { state, limits, method, query, headers, body: bytes };
-        Box::pin(to_handler(endpoint, call)).await
+        // A plugin's bug must not take the connection down with it.
+        let answered = AssertUnwindSafe(Box::pin(to_handler(endpoint, call))).catch_unwind().await;
+        answered.unwrap_or_else(|panic| {
+            let message = panic_text(&*panic).to_owned();
+            tracing::error!(method = %parts.method, path = parts.uri.path(), message, "a request panicked");
+            Err(Failure::internal(format!("A bug of the worker or of a plugin: {message}")))
+        })
     }
 }
 

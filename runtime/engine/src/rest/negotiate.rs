@@ -37,11 +37,7 @@ pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
 
 /// The content type of an answer to `OPTIONS`: text with the methods in it, or an empty body of the type asked for.
 pub(super) fn options_type(headers: &HeaderMap) -> Option<String> {
-    let mut ranges = accepted(headers).peekable();
-    if ranges.peek().is_none() {
-        return None;
-    }
-    let first = ranges.next()?;
+    let first = accepted(headers).next()?;
     let is_text = ["*/*", "text/*", "text/plain"].iter().any(|text| first.eq_ignore_ascii_case(text));
     (!is_text).then(|| first.to_owned())
 }

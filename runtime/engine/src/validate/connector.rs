@@ -1,7 +1,7 @@
 //! The whole of a connector's settings, key by key.
 
 use couplet_api::config::{ConfigDef, ConfigKey, ConfigValue, Default, Props, Setting};
-use couplet_api::connector::{ExactlyOnceSupport, SinkPlugin, SourcePlugin};
+use couplet_api::connector::{ExactlyOnceSupport, SourcePlugin};
 
 use super::client_keys::Client;
 use super::client_overrides;
@@ -86,7 +86,7 @@ pub async fn validate_connector(
     let (mut keys, mut values) = common(plugins, config, &connector, props);
     match &connector {
         ConnectorKind::Source(plugin) => check_source(plugin.as_ref(), config, props, &mut values),
-        ConnectorKind::Sink(plugin) => check_sink(plugin.as_ref(), config, props, &mut values),
+        ConnectorKind::Sink(_) => check_sink(config, props, &mut values),
     }
     refuse_nulls(props, &mut values);
     let common_values = values.clone();
@@ -211,7 +211,7 @@ fn groups_of(keys: &[ConfigKey]) -> Vec<String> {
 }
 
 /// Checks of sinks that concern several keys.
-fn check_sink(_plugin: &dyn SinkPlugin, config: &WorkerConfig, props: &Props, values: &mut Vec<ConfigValue>) {
+fn check_sink(config: &WorkerConfig, props: &Props, values: &mut Vec<ConfigValue>) {
     let text = |key: &str| props.get(key).map(str::trim).filter(|text| !text.is_empty());
     let (topics, regex, dlq) = (text("topics"), text("topics.regex"), text(DLQ_TOPIC));
     let both = match (topics, regex) {
@@ -298,7 +298,7 @@ fn check_source(plugin: &dyn SourcePlugin, config: &WorkerConfig, props: &Props,
         })
     };
     if wants(values, "exactly.once.support", "required") {
-        if distributed.exactly_once_source_support.to_ascii_lowercase() != "enabled" {
+        if !distributed.exactly_once_source_support.eq_ignore_ascii_case("enabled") {
             add_error(values, "exactly.once.support", "This worker does not have exactly-once source support enabled.");
         }
         match plugin.exactly_once_support(props) {
