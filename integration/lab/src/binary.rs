@@ -4,11 +4,15 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 use couplet_harness::provision::cache;
+use couplet_harness::provision::progress::say;
 use couplet_harness::worker::Engine;
 
 /// Builds the worker with the profile of this program and returns it.
 pub fn build() -> Result<Engine> {
     if std::env::var_os("COUPLET_BIN").is_none() {
+        if Engine::couplet().is_err() {
+            say("compiling the worker (a few minutes, once)");
+        }
         cargo_build(&[])?;
     }
     Engine::couplet()

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::is_root;
+use crate::progress::say;
 
 /// One thing that a part of the project needs from the machine.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,7 @@ fn missing(needs: &[&[Need]]) -> Vec<&'static str> {
 }
 
 fn install(packages: &[&str]) -> Result<()> {
+    say(&format!("installing Debian packages: {}", packages.join(" ")));
     apt(&["update", "-qq"])?;
     if packages.contains(&"postgresql") {
         // Without this the package makes a cluster of its own and starts it on port 5432.

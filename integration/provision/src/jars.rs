@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::process::Launch;
+use crate::progress::say;
 use crate::{cache, debian};
 
 /// The version of Kafka in `integration/jvm/kafka/pom.xml`.
@@ -42,6 +43,7 @@ fn copy(pom: &str, folder: &std::path::Path) -> Result<()> {
         fs::read_to_string(sources.join(pom).join("pom.xml")).with_context(|| format!("integration/jvm/{pom}"))?;
     cache::filled(folder, &recipe, || {
         debian::require(&[debian::JVM])?;
+        say(&format!("getting the jars of {pom} from Maven Central"));
         let log = tempfile::Builder::new().prefix("couplet-maven").tempdir()?;
         Launch::new("mvn dependency:copy-dependencies", "mvn", log.path().join("log"))
             .args(["-q", "-B", "-s"])

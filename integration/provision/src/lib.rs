@@ -9,6 +9,7 @@ pub mod debian;
 pub mod jars;
 pub mod process;
 pub mod process_stat;
+pub mod progress;
 pub mod python;
 pub mod s3_server;
 pub mod wait;

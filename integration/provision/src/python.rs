@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::process::Launch;
+use crate::progress::say;
 use crate::{cache, debian};
 
 const REQUIREMENTS: &[&str] =
@@ -27,6 +28,7 @@ pub fn environment() -> Result<PathBuf> {
     let folder = cache::folder()?.join("python");
     cache::filled(&folder, &REQUIREMENTS.join("\n"), || {
         debian::require(&[debian::PYTHON])?;
+        say("making a Python environment for the replay scripts");
         let python =
             interpreter().ok_or_else(|| anyhow::anyhow!("no python3 with venv; install Debian's python3-venv"))?;
         let log = tempfile::Builder::new().prefix("couplet-python").tempdir()?;

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::process::Launch;
+use crate::progress::say;
 use crate::{cache, debian};
 
 const GATEWAY: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
@@ -62,6 +63,7 @@ fn build_gateway(bin: &std::path::Path) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(bin)?;
+    say("building the Versity S3 gateway with Go");
     let log = tempfile::Builder::new().prefix("couplet-go").tempdir()?;
     Launch::new("go install versitygw", "go", log.path().join("log"))
         .args(["install", "-ldflags", "-s -w", GATEWAY])
@@ -74,6 +76,7 @@ fn build_gateway(bin: &std::path::Path) -> Result<()> {
 fn build_s3s_fs(bin: &std::path::Path) -> Result<()> {
     let root = bin.join("s3s-fs-root");
     cache::filled(&root, S3S_FS_VERSION, || {
+        say("building the S3 server s3s-fs with cargo");
         let log = tempfile::Builder::new().prefix("couplet-cargo").tempdir()?;
         Launch::new("cargo install s3s-fs", "cargo", log.path().join("log"))
             .args(["install", "--quiet", "--debug", "--locked", "--force", "--features", "binary"])
