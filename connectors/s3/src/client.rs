@@ -29,8 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest pause between two tries of one request; a longer outage is the task's to wait for.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(20);
-/// Codes with which S3 refuses credentials as such, not the access they give.
-const CREDENTIAL_CODES: [&str; 7] = [
+/// Codes with which S3 refuses credentials as such, not the access they give; the last is the Versity gateway's.
+const CREDENTIAL_CODES: [&str; 8] = [
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
     "InvalidToken",
@@ -38,6 +38,7 @@ const CREDENTIAL_CODES: [&str; 7] = [
     "TokenRefreshRequired",
     "InvalidSecurity",
     "AuthorizationHeaderMalformed",
+    "XAdminUserNotFound",
 ];
 
 /// A bucket and how objects are put into it. Cheap requests: all state is the client's connection pool.
@@ -112,10 +113,11 @@ impl Store {
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build(),
             );
-        // As all SDKs, so that servers that know no checksums can be served.
-        let frugal = std::env::var("AWS_REQUEST_CHECKSUM_CALCULATION")
-            .is_ok_and(|value| value.eq_ignore_ascii_case("when_required"));
-        if frugal {
+        // One checksum is enough. The variable is that of all SDKs, for servers that know no checksums.
+        let checksums = !config.send_digest
+            && !std::env::var("AWS_REQUEST_CHECKSUM_CALCULATION")
+                .is_ok_and(|value| value.eq_ignore_ascii_case("when_required"));
+        if !checksums {
             builder = builder.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
         let endpoint = endpoint_url(config);
@@ -128,7 +130,7 @@ impl Store {
             acl: config.acl_canned.as_deref().map(ObjectCannedAcl::from),
             encryption: encryption(config)?,
             sends_md5: config.send_digest,
-            checksum: (!frugal && !config.send_digest).then_some(ChecksumAlgorithm::Crc32),
+            checksum: checksums.then_some(ChecksumAlgorithm::Crc32),
         })
     }
 
@@ -141,13 +143,16 @@ impl Store {
         let Err(error) = Box::pin(self.client.head_bucket().bucket(&self.bucket).send()).await else { return Ok(()) };
         let bucket = &self.bucket;
         match status(&error) {
-            Some(404) => Err(missing_bucket(bucket, &self.place)),
+            Some(404) => {
+                Box::pin(self.check_credentials()).await?;
+                Err(missing_bucket(bucket, &self.place))
+            }
             Some(301) => Err(Error::fatal(format!(
                 "S3 bucket {bucket} is not in region and endpoint of this connector ({}): correct s3.region or store.url",
                 self.place
             ))),
             Some(403 | 400) => Box::pin(self.check_credentials()).await,
-            Some(_) => Err(self.failure("look for bucket", bucket, &error).as_fatal()),
+            Some(_) => Err(fatal(self.failure("look for bucket", bucket, &error))),
             None => Err(self.unreachable(&error)),
         }
     }
@@ -161,7 +166,7 @@ impl Store {
                 Err(self.failure("look for bucket", &self.bucket, &error))
             }
             code => {
-                tracing::info!(bucket = self.bucket, code, "the bucket may not be read; trying to write all the same");
+                tracing::info!(bucket = self.bucket, code, "the bucket cannot be listed");
                 Ok(())
             }
         }
@@ -336,16 +341,10 @@ impl Store {
 }
 
 /// The same failure where nothing is tried again.
-trait AsFatal {
-    fn as_fatal(self) -> Error;
-}
-
-impl AsFatal for Error {
-    fn as_fatal(self) -> Error {
-        match self.kind() {
-            Kind::Remote => Error::fatal(self.message().to_owned()).caused_by(self),
-            _ => self,
-        }
+fn fatal(error: Error) -> Error {
+    match error.kind() {
+        Kind::Remote => Error::fatal(error.message().to_owned()).caused_by(error),
+        _ => error,
     }
 }
 

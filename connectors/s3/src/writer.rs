@@ -71,6 +71,9 @@ pub(crate) struct PartitionWriter {
     pending: Vec<SinkRecord>,
     paused: bool,
     blocked_until_ms: Option<i64>,
+    /// Set while records are awaited that were asked for again: the highest offset put so far. What lies above it was
+    /// on its way already and comes once more.
+    stale_above: Option<i64>,
     directory: String,
     encoded: Encoded,
     /// Offsets since files last closed and the names of files that would start there; conditional writes only.
@@ -90,6 +93,7 @@ impl PartitionWriter {
             pending: Vec::new(),
             paused: false,
             blocked_until_ms: None,
+            stale_above: None,
             directory: String::new(),
             encoded: Encoded::default(),
             names: Vec::new(),
@@ -118,6 +122,7 @@ impl PartitionWriter {
         now_ms: i64,
         deadline_ms: Option<i64>,
     ) -> Result<()> {
+        let fresh = self.without_stale(fresh);
         if let Some(until) = self.blocked_until_ms {
             if now_ms < until {
                 self.pending.extend(fresh.iter().copied().cloned());
@@ -131,8 +136,10 @@ impl PartitionWriter {
         let outcome = self.write_all(sink, (&pending, fresh), now_ms, deadline_ms, &mut written).await;
         match outcome {
             Ok(()) => {
-                let rest = pending.into_iter().chain(fresh.iter().copied().cloned());
-                self.pending = rest.skip(written).collect();
+                if written < pending.len() + fresh.len() {
+                    let rest = pending.into_iter().chain(fresh.iter().copied().cloned());
+                    self.pending = rest.skip(written).collect();
+                }
                 self.pause_or_resume(sink);
                 Ok(())
             }
@@ -141,9 +148,22 @@ impl PartitionWriter {
                 let current = pending.iter().chain(fresh.iter().copied()).nth(written).map(|r| r.original_offset);
                 let from = from.or(self.first_offset).or(current);
                 self.start_again(sink, error, from, now_ms).await;
+                self.stale_above = pending.iter().chain(fresh.iter().copied()).map(|r| r.original_offset).max();
                 Ok(())
             }
         }
+    }
+
+    /// Drops records that were on their way when others were asked for again.
+    fn without_stale<'a, 'b>(&mut self, fresh: &'a [&'b SinkRecord]) -> &'a [&'b SinkRecord] {
+        let Some(highest) = self.stale_above else { return fresh };
+        let again = fresh.iter().position(|record| record.original_offset <= highest);
+        let (stale, wanted) = fresh.split_at(again.unwrap_or(fresh.len()));
+        self.stale_above = match again {
+            Some(_) => None,
+            None => stale.last().map_or(Some(highest), |record| Some(record.original_offset)),
+        };
+        wanted
     }
 
     async fn write_all(
@@ -175,10 +195,10 @@ impl PartitionWriter {
             let timestamp = settings.partitioner.timestamp(record, now_ms)?;
             directory.clear();
             if let Err(error) = settings.partitioner.directory(record, timestamp, &mut directory) {
-                if !is_unplaced(&error) {
-                    return Err(error.into());
-                }
-                return Ok(sink.report(record, error, |e| e).await?);
+                return match is_unplaced(&error) {
+                    true => Ok(sink.report(record, error, |e| e).await?),
+                    false => Err(error.into()),
+                };
             }
             self.note_name(settings, &directory, record);
             let arrival = Arrival {

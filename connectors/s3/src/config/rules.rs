@@ -158,7 +158,8 @@ mod tests {
             ("timezone", "UTC"),
             ("path.format", "MMM"),
         ];
-        let rows: [(&[(&str, &str)], &[&str], &str); 8] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+        let rows: [Row<'_>; 8] = [
             (&[], &[], ""),
             (&[("format.class", AVRO)], &["format.class"], "not supported yet"),
             (

@@ -1,9 +1,12 @@
 //! The S3 server of tests, and how they look into it.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_s3::Client;
@@ -13,7 +16,11 @@ use aws_smithy_http_client::{Builder, tls};
 use couplet_api::Plugin;
 use couplet_api::config::Props;
 use couplet_api::connector::SinkPlugin;
-use std::sync::Arc;
+use couplet_api::data::{
+    Datum, Record, Schema, SchemaBuilder, SchemaRef, SinkRecord, Struct, TimestampType, TopicPartition, Value,
+};
+
+pub use proxy::{Mode, Proxy};
 
 /// The class under test.
 pub const CLASS: &str = "io.confluent.connect.s3.S3SinkConnector";
@@ -53,6 +60,7 @@ impl Object {
 impl Server {
     /// The server that the environment names, with a new bucket. `None`, with the reason printed, when it names none
     /// and `COUPLET_REQUIRE_SERVICES` does not insist.
+    #[allow(clippy::print_stdout, reason = "a skipped test says why")]
     pub async fn with_bucket(name: &str) -> Option<Server> {
         let Ok(endpoint) = std::env::var("COUPLET_TEST_S3") else {
             assert!(
@@ -161,4 +169,40 @@ pub fn plugin() -> Arc<dyn SinkPlugin> {
         Some(Plugin::Sink(plugin)) => plugin,
         _ => panic!("the crate exports one sink"),
     }
+}
+
+/// A record of partition `partition` of topic `t` whose value is `{"id":…,"color":…}`; `timestamp`: milliseconds since
+/// the epoch.
+pub fn record(partition: i32, offset: i64, timestamp: i64) -> SinkRecord {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        SchemaBuilder::structure().field("id", Schema::string()).field("color", Schema::string()).build()
+    });
+    let color = ["red", "green", "blue"][usize::try_from(offset).expect("an offset") % 3];
+    let row = Struct::new(SCHEMA.clone(), vec![Value::str(name(partition, offset)), Value::str(color)]);
+    let mut record = Record::new("t", Datum::new(Schema::string(), "k"), Datum::new(SCHEMA.clone(), row));
+    (record.partition, record.offset, record.timestamp) = (Some(partition), Some(offset), Some(timestamp));
+    SinkRecord {
+        record,
+        original: TopicPartition::new("t", partition),
+        original_offset: offset,
+        timestamp_type: TimestampType::CreateTime,
+    }
+}
+
+/// What tells records apart.
+pub fn name(partition: i32, offset: i64) -> String {
+    format!("{partition}/{offset}")
+}
+
+/// The names of all records in all objects, each as often as it is there.
+pub fn names_in(objects: &[Object]) -> Vec<String> {
+    let mut names = Vec::new();
+    for object in objects {
+        for line in object.text().lines() {
+            let json: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+            names.push(json["id"].as_str().expect("a name").to_owned());
+        }
+    }
+    names.sort();
+    names
 }

@@ -279,7 +279,8 @@ mod tests {
         let calm = RotationRules { on_directory_change: false, ..interval.clone() };
         let forward = RotationRules { compatibility: Compatibility::Forward, ..rules() };
         let one_file = RotationRules { open_files_max: Some(1), ..rules() };
-        let rows: [(&str, &RotationRules, Vec<Arrival<'_>>, Vec<(usize, Reason)>); 9] = [
+        type Row<'a> = (&'a str, &'a RotationRules, Vec<Arrival<'a>>, Vec<(usize, Reason)>);
+        let rows: [Row<'_>; 9] = [
             (
                 "size counts all directories",
                 &RotationRules { flush_size: 2, ..rules() },

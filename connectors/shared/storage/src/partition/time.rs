@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn wrong_settings_are_named() {
-        let broken: [(fn(&mut TimeSettings), &str); 6] = [
+        type Break = fn(&mut TimeSettings);
+        let broken: [(Break, &str); 6] = [
             (|s| s.duration_ms = -1, "Invalid value -1 for configuration partition.duration.ms: Partition duration"),
             (|s| s.path_format.clear(), "Invalid value  for configuration path.format: Path format cannot be empty."),
             (|s| s.locale.clear(), "Invalid value  for configuration locale: Locale cannot be empty."),
