@@ -6,6 +6,7 @@
 pub mod converters;
 mod java;
 pub mod json;
+mod null_check;
 pub mod predicates;
 pub mod transforms;
 mod values;

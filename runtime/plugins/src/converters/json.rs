@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use couplet_api::config::{Props, at_least, one_of_ignore_case};
+use couplet_api::config::{Props, one_of_ignore_case};
 use couplet_api::converter::Converter;
 use couplet_api::data::{Datum, Header, SchemaRef};
 use couplet_api::{Error, Result, config_def};
@@ -29,7 +29,7 @@ config_def! {
         schemas_enable: Bool = "schemas.enable", High, default "true"
             => { group: "Schemas", order: 0, width: Medium, display: "Enable Schemas" };
         /// How many schemas the converter remembers in each direction.
-        schemas_cache_size: Int = "schemas.cache.size", High, default "1000", at_least(0)
+        schemas_cache_size: Int = "schemas.cache.size", High, default "1000"
             => { group: "Schemas", order: 1, width: Medium, display: "Schema Cache Size" };
         /// How decimals are written: NUMERIC as JSON numbers, BASE64 as the bytes of the unscaled value.
         decimal_format: Str = "decimal.format", Low, default "BASE64", one_of_ignore_case(&["NUMERIC", "BASE64"])

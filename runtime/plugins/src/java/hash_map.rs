@@ -124,8 +124,15 @@ fn hash(value: &Value) -> i32 {
         Value::Str(text) => text.encode_utf16().fold(0, |h: i32, c| h.wrapping_mul(31).wrapping_add(i32::from(c))),
         Value::Array(items) => items.iter().fold(1, |h: i32, v| h.wrapping_mul(31).wrapping_add(hash(v))),
         Value::Map(entries) => entries.iter().fold(0, |h: i32, (k, v)| h.wrapping_add(hash(k) ^ hash(v))),
-        // These hash by identity or by parts that no key of a real map has.
-        Value::Bytes(_) | Value::Decimal(_) | Value::Struct(_) => 0,
+        Value::Decimal(decimal) => {
+            let digits = decimal.unscaled().magnitude().to_u32_digits();
+            let hash = digits.iter().rev().fold(0, |h: i32, d| h.wrapping_mul(31).wrapping_add(*d as i32));
+            let negative = decimal.unscaled().sign() == num_bigint::Sign::Minus;
+            let signed = if negative { hash.wrapping_neg() } else { hash };
+            signed.wrapping_mul(31).wrapping_add(decimal.scale())
+        }
+        // Bytes hash by identity; structs are no keys.
+        Value::Bytes(_) | Value::Struct(_) => 0,
     }
 }
 

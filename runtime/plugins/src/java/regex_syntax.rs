@@ -173,6 +173,9 @@ impl Translation<'_> {
         if length == rest.len() {
             return Err(syntax(self.pattern, "Unknown inline modifier", self.at + 2));
         }
+        if let Some(at) = rest[..length].iter().position(|c| !"idmsuxU-".contains(*c)) {
+            return Err(syntax(self.pattern, "Unknown inline modifier", self.at + 2 + at));
+        }
         if let Some(flag) = rest[..length].iter().find(|c| !matches!(c, 'i' | 'm' | 's' | '-')) {
             return self.unsupported(&format!("the flag {flag} is"));
         }
@@ -283,7 +286,14 @@ impl Translation<'_> {
                 Some('\\') => self.escape(true)?,
                 Some('&') if self.peek(1) == Some('&') => self.copy(2),
                 // A range has a member on either side.
-                Some('-') if self.is_range() => self.copy(1),
+                Some('-') if self.is_range() => {
+                    let (start, end) = (self.chars[self.at - 1], self.chars[self.at + 1]);
+                    let plain = self.chars.get(self.at.wrapping_sub(2)) != Some(&'\\') && end != '\\';
+                    if plain && start > end {
+                        return Err(syntax(self.pattern, "Illegal character range", self.at + 1));
+                    }
+                    self.copy(1);
+                }
                 Some(c) => {
                     self.out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
                     self.at += 1;
@@ -347,6 +357,8 @@ mod tests {
             ("a)", "Unmatched closing ')' near index 0\na)\n^"),
             ("a{x}", "Illegal repetition near index 2\na{x}\n  ^"),
             ("a{", "Illegal repetition near index 2\na{"),
+            ("[b-a]", "Illegal character range near index 3\n[b-a]\n   ^"),
+            ("(?q)", "Unknown inline modifier near index 2\n(?q)\n  ^"),
             ("a**", "Dangling meta character '*' near index 2\na**\n  ^"),
             (r"\y", "Illegal/unsupported escape sequence near index 1\n\\y\n ^"),
         ];

@@ -125,7 +125,12 @@ impl<'a> Reader<'a> {
             }
         }
         let follows = self.source.get(self.at).copied();
-        if !matches!(follows, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}')) {
+        let ends_here = match follows {
+            None | Some(b' ' | b'\t' | b'\n' | b'\r') => true,
+            Some(b',' | b']' | b'}') => self.depth > 0,
+            Some(_) => false,
+        };
+        if !ends_here {
             return Err(self.error("unexpected character behind a number"));
         }
         if self.at - start > NUMBER_LENGTH_MAX {

@@ -9,6 +9,7 @@ use super::logical;
 use super::plan::JsonOptions;
 use super::reader::{Node, Reader};
 use crate::java::HashMapOrder;
+use crate::null_check::check_field;
 
 /// Reads a value of `schema`.
 pub(super) fn value(reader: &mut Reader<'_>, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
@@ -54,9 +55,19 @@ fn decimal(reader: &mut Reader<'_>, node: Node, schema: &Schema) -> Result<Value
 }
 
 fn base64(text: &Utf8) -> Result<Vec<u8>> {
-    let bad = |e: base64::DecodeError| Error::data(e.to_string()).with_class("java.io.IOException");
+    let bad = |e: base64::DecodeError| {
+        Error::data(e.to_string()).with_class("com.fasterxml.jackson.databind.exc.InvalidFormatException")
+    };
     if text.bytes().any(|b| b <= b' ') {
-        let bare: Vec<u8> = text.bytes().filter(|b| *b > b' ').collect();
+        // White space may stand between groups of four characters.
+        let mut bare = Vec::with_capacity(text.len());
+        for byte in text.bytes() {
+            match byte {
+                ..=b' ' if bare.len() % 4 != 0 => return Err(bad(base64::DecodeError::InvalidByte(bare.len(), byte))),
+                ..=b' ' => {}
+                byte => bare.push(byte),
+            }
+        }
         return STANDARD.decode(bare).map_err(bad);
     }
     STANDARD.decode(text.as_bytes()).map_err(bad)
@@ -209,13 +220,7 @@ fn structure(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &
     let complete = fields.iter().zip(values).map(|(field, value)| {
         let schema = field.schema();
         let value = value.map_or_else(|| absent(schema, options), Ok)?;
-        if value.is_null() && !schema.is_optional() {
-            return Err(Error::data(format!(
-                "Invalid value: null used for required field: \"{}\", schema type: {}",
-                field.name(),
-                schema.kind().name()
-            )));
-        }
+        check_field(field, &value)?;
         Ok(value)
     });
     let values = complete.collect::<Result<Vec<Value>>>()?;

@@ -5,7 +5,7 @@ use couplet_api::data::{Datum, Record, SchemaBuilder};
 use couplet_api::transform::Transform;
 use couplet_api::{Result, config_def};
 
-use super::row::build;
+use super::row::{add_field, build};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
@@ -27,14 +27,18 @@ pub(super) fn config_def() -> ConfigDef {
 /// Wraps a value in a struct or map of one field.
 struct HoistField {
     side: Side,
-    field: String,
+    /// A null is a key that maps have and structs refuse.
+    field: Option<String>,
     schemas: SchemaCache,
 }
 
 /// Makes the transform.
 pub(super) fn create(props: &Props, side: Side) -> Result<Arc<dyn Transform>> {
-    let config = first_problem(HoistFieldConfig::parse, HoistFieldConfig::config_def, props)?;
-    Ok(Arc::new(HoistField { side, field: config.field, schemas: SchemaCache::new() }))
+    let field = match props.get_nullable("field") {
+        Some(None) => None,
+        _ => Some(first_problem(HoistFieldConfig::parse, HoistFieldConfig::config_def, props)?.field),
+    };
+    Ok(Arc::new(HoistField { side, field, schemas: SchemaCache::new() }))
 }
 
 impl Transform for HoistField {
@@ -43,13 +47,13 @@ impl Transform for HoistField {
         let wrapped = match &datum.schema {
             None => {
                 let mut map = HashMapOrder::new();
-                map.put(self.field.as_str(), datum.value.clone());
+                map.put(self.field.as_deref(), datum.value.clone());
                 Datum::schemaless(map.into_value())
             }
             Some(schema) => {
-                let updated = self.schemas.get(schema, || {
-                    Ok(SchemaBuilder::structure().field(self.field.as_str(), schema.clone()).build())
-                })?;
+                let name = self.field.as_deref().unwrap_or_default();
+                let make = || Ok(add_field(SchemaBuilder::structure(), name, schema.clone())?.build());
+                let updated = self.schemas.get(schema, make)?;
                 Datum::new(updated.clone(), build(&updated, [datum.value.clone()])?)
             }
         };

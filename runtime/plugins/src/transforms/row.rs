@@ -6,6 +6,7 @@ use couplet_api::data::{Field, Schema, SchemaBuilder, SchemaRef, Struct, Type, V
 use couplet_api::{Error, Result};
 
 use crate::java::class_of;
+use crate::null_check::check_field;
 
 /// The struct that `value` must be; `purpose` says for what.
 ///
@@ -48,12 +49,16 @@ pub(super) fn with_basics(schema: &Schema, builder: SchemaBuilder) -> SchemaBuil
 /// `builder` with one more field.
 ///
 /// # Errors
-/// When there is a field of that name.
+/// When the name is empty or there is a field of that name.
 pub(super) fn add_field(builder: SchemaBuilder, name: &str, schema: SchemaRef) -> Result<SchemaBuilder> {
+    let refused =
+        |problem: String| Error::data(problem).with_class("org.apache.kafka.connect.errors.SchemaBuilderException");
+    if name.is_empty() {
+        return Err(refused("fieldName cannot be null.".to_owned()));
+    }
     // A builder does not tell its fields, so it is looked at as the schema it would be; schemas are made once per shape.
     if builder.clone().build().field(name).is_some() {
-        return Err(Error::data(format!("Cannot create field because of field name duplication {name}"))
-            .with_class("org.apache.kafka.connect.errors.SchemaBuilderException"));
+        return Err(refused(format!("Cannot create field because of field name duplication {name}")));
     }
     Ok(builder.field(name, schema))
 }
@@ -75,15 +80,9 @@ pub(super) fn values(row: &Struct, replace_null_with_default: bool) -> impl Iter
 /// `value` as the value of a field, as `Struct.put` takes it.
 ///
 /// # Errors
-/// When it is null and the field is required.
+/// When something required in it is null.
 pub(super) fn checked(field: &Field, value: Value) -> Result<Value> {
-    if value.is_null() && !field.schema().is_optional() {
-        return Err(Error::data(format!(
-            "Invalid value: null used for required field: \"{}\", schema type: {}",
-            field.name(),
-            field.schema().kind().name()
-        )));
-    }
+    check_field(field, &value)?;
     Ok(value)
 }
 

@@ -217,7 +217,7 @@ impl TimestampConverter {
         Ok(match self.target {
             Form::String => Value::from(self.format.as_ref().map(|f| f.format(ms)).unwrap_or_default()),
             Form::Unix => Value::Int64(self.to_unix(ms)),
-            Form::Date => Value::Date(ms.div_euclid(DAY_MS) * DAY_MS),
+            Form::Date => Value::Date(ms.wrapping_sub(ms.rem_euclid(DAY_MS))),
             Form::Time => Value::Date(ms.rem_euclid(DAY_MS)),
             Form::Timestamp => Value::Date(ms),
         })

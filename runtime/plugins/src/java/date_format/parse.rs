@@ -30,7 +30,23 @@ impl DateFormat {
     /// # Errors
     /// The message of Java's `ParseException`.
     pub(crate) fn parse(&self, text: &str) -> Result<i64, String> {
-        self.fields(text).and_then(|f| f.instant()).ok_or_else(|| format!("Unparseable date: \"{text}\""))
+        let unparseable = || format!("Unparseable date: \"{text}\"");
+        let fields = self.fields(text).ok_or_else(unparseable)?;
+        if !self.tells_days() {
+            return Err(format!(
+                "reading dates by week or weekday is not supported, as the pattern {} asks",
+                self.pattern()
+            ));
+        }
+        fields.instant().ok_or_else(unparseable)
+    }
+
+    /// Whether dates can be read with this pattern: those told by weeks and weekdays alone cannot.
+    fn tells_days(&self) -> bool {
+        let has = |letters: &[u8]| {
+            self.parts.iter().any(|part| matches!(part, Part::Field { letter, .. } if letters.contains(letter)))
+        };
+        !has(b"YwWF") && (has(b"dD") || !has(b"Eu"))
     }
 
     fn fields(&self, text: &str) -> Option<Fields> {
@@ -76,13 +92,28 @@ fn skip_text<'a>(text: &'a str, expected: &str) -> Option<&'a str> {
     Some(rest)
 }
 
-/// A number of at most `width_max` digits, with its sign; blanks before it are skipped.
-fn number(text: &str, width_max: usize) -> Option<(i64, usize, &str)> {
-    let text = text.trim_start_matches([' ', '\t']);
-    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let width = digits.bytes().take(width_max).take_while(u8::is_ascii_digit).count();
-    let value: i64 = digits[..width].parse().ok()?;
-    Some((if negative { -value } else { value }, width, &digits[width..]))
+/// A number with its sign, as the `int` Java makes of it; blanks before it are skipped. With a `window` it is looked
+/// for in that many characters, blanks and sign included. Also its number of digits.
+fn number(text: &str, window: Option<usize>) -> Option<(i64, usize, &str)> {
+    let looked_at = match window {
+        Some(length) => text.get(..length)?,
+        None => text,
+    };
+    let signed = looked_at.trim_start_matches([' ', '\t']);
+    let digits = signed.strip_prefix('-').unwrap_or(signed);
+    let width = digits.bytes().take_while(u8::is_ascii_digit).count();
+    if width == 0 {
+        return None;
+    }
+    let end = looked_at.len() - digits.len() + width;
+    // Longs lose their high bits, larger numbers stop at the end of the range.
+    let value = match digits[..width].parse::<i64>() {
+        Ok(long) if signed.len() > digits.len() => -long as i32,
+        Ok(long) => long as i32,
+        Err(_) if signed.len() > digits.len() => i32::MIN,
+        Err(_) => i32::MAX,
+    };
+    Some((i64::from(value), width, &text[end..]))
 }
 
 /// The position of a name, full or shortened to three letters, and the text behind it.
@@ -120,7 +151,7 @@ impl Fields {
                 Some(rest)
             }
             _ => {
-                let (value, width, rest) = number(text, if touching { count } else { 18 })?;
+                let (value, width, rest) = number(text, touching.then_some(count))?;
                 self.set(letter, count, value, width);
                 Some(rest)
             }
@@ -129,8 +160,8 @@ impl Fields {
 
     fn set(&mut self, letter: u8, count: usize, value: i64, width: usize) {
         match letter {
-            b'y' | b'Y' if count <= 2 && width == 2 && value >= 0 => self.year = Some(full_year(value)),
-            b'y' | b'Y' => self.year = Some(value),
+            b'y' if count <= 2 && width == 2 && value >= 0 => self.year = Some(full_year(value)),
+            b'y' => self.year = Some(value),
             b'M' | b'L' => self.month = Some(value - 1),
             b'd' => self.day = Some(value),
             b'D' => self.day_of_year = Some(value),
@@ -141,7 +172,7 @@ impl Fields {
             b'm' => self.minute = value,
             b's' => self.second = value,
             b'S' => self.ms = value,
-            // Weeks and weekdays only matter beside each other, which no timestamp of a record has.
+            // A weekday beside a date tells nothing new.
             _ => {}
         }
     }
@@ -202,9 +233,11 @@ fn zone(text: &str, letter: u8, count: usize) -> Option<(i64, &str)> {
     if letter == b'X' && count == 1 {
         return Some((sign * hours * 60, rest));
     }
-    let minutes_text = rest.strip_prefix(':').unwrap_or(rest);
-    let minutes = digits(minutes_text, 2)?;
-    Some((sign * (hours * 60 + minutes), &minutes_text[2..]))
+    // Zone names and three X have a colon, numbers and two X have none.
+    let with_colon = named.is_some() || (letter == b'X' && count == 3);
+    let rest = if with_colon { rest.strip_prefix(':')? } else { rest };
+    let minutes = digits(rest, 2)?;
+    Some((sign * (hours * 60 + minutes), &rest[2..]))
 }
 
 fn digits(text: &str, width: usize) -> Option<i64> {
