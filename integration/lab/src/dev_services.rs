@@ -151,11 +151,11 @@ pub async fn down(delete: bool) -> Result<()> {
     }
     save(&services)?;
     if delete {
-        let outside = postgres_folder()?;
-        for folder in [outside, state_folder()] {
-            if folder.exists() {
-                fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;
-            }
+        let mut folders = vec![state_folder()];
+        // The parent of an outside folder is ours too; inside it is the state folder itself.
+        folders.extend(postgres_folder()?.parent().map(Path::to_owned));
+        for folder in folders.into_iter().filter(|f| f.exists()) {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;
         }
     }
     Ok(())
