@@ -2,9 +2,8 @@ use std::time::Duration;
 
 use couplet_api::config::Props;
 use couplet_api::{Error, Result};
-use couplet_plugins::json::DecimalFormat;
 use couplet_storage::compatibility::Compatibility;
-use couplet_storage::format::{BytesFormat, Format, JsonFormat};
+use couplet_storage::format::{BytesFormat, DecimalFormat, Format, JsonFormat};
 use couplet_storage::joda::{JodaPattern, Zone};
 use couplet_storage::naming::FileNaming;
 use couplet_storage::partition::{

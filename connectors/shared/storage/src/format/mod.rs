@@ -5,6 +5,7 @@ mod json;
 mod text;
 
 pub use bytes::BytesFormat;
+pub use couplet_plugins::json::DecimalFormat;
 pub use json::JsonFormat;
 pub use text::to_text;
 
