@@ -1,6 +1,7 @@
 //! Kafka Connect itself: worker, herders, storage, REST. Knows the traits of plugins, no connector.
 
 pub mod connector_config;
+mod errors;
 pub mod hash_map_order;
 pub mod herder;
 mod override_policy;

@@ -121,7 +121,6 @@ impl TopicLog {
         let sender = self.producer.register(Arc::new(countdown));
         for (key, value) in &records {
             loop {
-                let room = self.producer.room();
                 let outgoing = Outgoing {
                     topic: &topic,
                     partition: None,
@@ -133,7 +132,7 @@ impl TopicLog {
                 };
                 match sender.send(&outgoing) {
                     Ok(()) => break,
-                    Err(SendError::QueueFull) => room.await,
+                    Err(SendError::QueueFull(since)) => self.producer.room(since).await,
                     Err(SendError::Failed(failure)) => return Err(failure.into_error(what())),
                 }
             }

@@ -51,6 +51,7 @@ pub struct Consumer {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     events: mpsc::Receiver<ConsumerEvent>,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 struct Shared {
@@ -86,12 +87,12 @@ impl Consumer {
         let queue =
             Queue::of_consumer(&client).ok_or_else(|| Error::config("Missing required configuration \"group.id\""))?;
         let queue = Arc::new(queue);
-        let reader = (queue.clone(), shared.clone());
-        std::thread::Builder::new()
+        let inner = (queue.clone(), shared.clone());
+        let reader = std::thread::Builder::new()
             .name("kafka-consumer".into())
-            .spawn(move || read(&reader.0, &reader.1, records_max))
+            .spawn(move || read(&inner.0, &inner.1, records_max))
             .map_err(|error| Error::fatal(format!("cannot start a thread for a consumer: {error}")))?;
-        Ok(Consumer { queue, shared, events })
+        Ok(Consumer { queue, shared, events, reader: Some(reader) })
     }
 
     /// Subscribes to exactly `topics`, of which there is at least one.
@@ -242,9 +243,13 @@ impl Consumer {
     /// Leaves the group and returns when the reader has ended. Uncommitted work is given to others.
     pub async fn close(mut self) {
         self.shut();
-        // The reader drops its sender at its end; what it still hands over is nobody's any more.
+        // What the reader still hands over is nobody's any more.
         self.events.close();
-        while self.events.recv().await.is_some() {}
+        let Some(reader) = self.reader.take() else { return };
+        let ended = tokio::task::spawn_blocking(move || reader.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the reader of a consumer panicked");
+        }
     }
 
     fn shut(&self) {

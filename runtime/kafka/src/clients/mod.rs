@@ -19,5 +19,5 @@ pub use batch::{ConsumedRecord, RecordBatch};
 pub use client_config::{ClientSettings, NativeConfig, Role};
 pub use consumer::{Consumer, ConsumerEvent};
 pub use failure::Failure;
-pub use producer::{Delivery, Outgoing, Producer, Report, Reports, SendError, Sender, Topic};
+pub use producer::{Deliveries, Delivery, Outgoing, Producer, Report, Reports, SendError, Sender, Topic};
 pub(crate) use simple_consumer::SimpleConsumer;

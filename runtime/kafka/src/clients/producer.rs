@@ -16,7 +16,6 @@ use couplet_api::{Error, Result};
 use rdkafka::bindings as native;
 use rdkafka::types::RDKafkaRespErr as Code;
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use super::Failure;
 use super::client_config::NativeConfig;
@@ -90,11 +89,15 @@ pub struct Outgoing<'a> {
     pub token: u64,
 }
 
+/// How often records were delivered, at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deliveries(u64);
+
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum SendError {
-    /// The producer's queue is full: wait for [`Producer::room`].
-    QueueFull,
+    /// The producer's queue is full: give this to [`Producer::room`] and try again.
+    QueueFull(Deliveries),
     /// It cannot be sent, and waiting does not help.
     Failed(Failure),
 }
@@ -156,6 +159,7 @@ struct Shared {
     slots: RwLock<HashMap<u64, Arc<dyn Delivery>>>,
     pending: Mutex<Vec<(u64, Option<Failure>)>>,
     room: Notify,
+    deliveries: AtomicU64,
     closed: AtomicBool,
     last_error: LastError,
 }
@@ -176,6 +180,7 @@ impl Producer {
             slots: RwLock::default(),
             pending: Mutex::default(),
             room: Notify::new(),
+            deliveries: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             last_error: LastError::default(),
         });
@@ -215,9 +220,15 @@ impl Producer {
         Ok(topic)
     }
 
-    /// Completes when records were delivered after this call, so that a full queue has room again.
-    pub fn room(&self) -> Notified<'_> {
-        self.shared.room.notified()
+    /// Waits until records were delivered after `since`, so that a full queue has room again. Cancel-safe.
+    pub async fn room(&self, since: Deliveries) {
+        loop {
+            let delivered = self.shared.room.notified();
+            if self.shared.deliveries.load(Ordering::Acquire) != since.0 {
+                return;
+            }
+            delivered.await;
+        }
     }
 
     /// What is wrong with the connection, if anything was; for messages.
@@ -257,7 +268,14 @@ impl Sender {
     /// [`SendError`]; the record was then not taken, and no report follows.
     pub fn send(&self, record: &Outgoing<'_>) -> Result<(), SendError> {
         let opaque = (self.slot << TOKEN_BITS) | (record.token & TOKEN_MASK);
-        produce(&self.producer.client, record, opaque)
+        let deliveries = Deliveries(self.producer.shared.deliveries.load(Ordering::Acquire));
+        match produce(&self.producer.client, record, opaque) {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.code == Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => {
+                Err(SendError::QueueFull(deliveries))
+            }
+            Err(failure) => Err(SendError::Failed(failure)),
+        }
     }
 }
 
@@ -304,6 +322,7 @@ impl Shared {
             *current = pending;
         }
         drop(current);
+        self.deliveries.fetch_add(1, Ordering::Release);
         self.room.notify_waiters();
     }
 }
@@ -318,7 +337,7 @@ fn serve_reports(client: &Client, shared: &Shared) {
     }
 }
 
-fn produce(client: &Client, record: &Outgoing<'_>, opaque: u64) -> Result<(), SendError> {
+fn produce(client: &Client, record: &Outgoing<'_>, opaque: u64) -> Result<(), Failure> {
     use native::rd_kafka_vtype_t as V;
     let flags = native::RD_KAFKA_MSG_F_COPY as i32;
     let (key, value) = (record.key.unwrap_or(&[]), record.value.unwrap_or(&[]));
@@ -357,8 +376,7 @@ fn produce(client: &Client, record: &Outgoing<'_>, opaque: u64) -> Result<(), Se
             std::mem::forget(headers);
             Ok(())
         }
-        Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => Err(SendError::QueueFull),
-        code => Err(SendError::Failed(Failure::of(code))),
+        code => Err(Failure::of(code)),
     }
 }
 

@@ -1,0 +1,136 @@
+//! Tells of failed records: in the log, in the dead letter queue, and on behalf of sink tasks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use couplet_api::data::SinkRecord;
+use couplet_api::sink::ErrantRecordReporter;
+use couplet_api::{Error, Result};
+use couplet_kafka::clients::ConsumedRecord;
+
+use super::{DeadLetter, DeadLetterQueue, ErrorPolicy, RecordPlace, Stage, StageError};
+use crate::worker::{Pipeline, TaskId};
+
+/// Class that stands for the sink task in reports.
+const SINK_TASK: &str = "org.apache.kafka.connect.sink.SinkTask";
+
+/// The reporters of one task.
+pub struct Reporter {
+    task: TaskId,
+    policy: ErrorPolicy,
+    dead_letters: Option<DeadLetterQueue>,
+}
+
+impl Reporter {
+    /// Reports as `policy` says, and to `dead_letters` if there is such a queue.
+    pub fn new(task: TaskId, policy: ErrorPolicy, dead_letters: Option<DeadLetterQueue>) -> Self {
+        Reporter { task, policy, dead_letters }
+    }
+
+    /// The settings.
+    pub fn policy(&self) -> &ErrorPolicy {
+        &self.policy
+    }
+
+    /// Whether tasks get a reporter of their own (KIP-610).
+    pub fn serves_tasks(&self) -> bool {
+        self.policy.log || self.dead_letters.is_some()
+    }
+
+    /// Reports a record that was not read from Kafka, and decides about it.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub fn report_outgoing(&self, place: &RecordPlace, failed: StageError) -> Result<()> {
+        self.log(place, &failed);
+        self.policy.judge(failed)
+    }
+
+    /// Reports a record that was read from Kafka, and decides about it.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub async fn report_consumed(&self, record: &ConsumedRecord, failed: StageError) -> Result<()> {
+        let place = RecordPlace {
+            topic: record.topic.clone(),
+            partition: Some(record.partition),
+            offset: Some(record.offset),
+            timestamp: record.timestamp,
+        };
+        self.log(&place, &failed);
+        if let Some(queue) = &self.dead_letters {
+            queue.send(&DeadLetter { record, failed: &failed }).await?;
+        }
+        self.policy.judge(failed)
+    }
+
+    /// Returns when all reports are durable.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub async fn settled(&self) -> Result<()> {
+        match &self.dead_letters {
+            Some(queue) => queue.settled().await,
+            None => Ok(()),
+        }
+    }
+
+    fn log(&self, place: &RecordPlace, failed: &StageError) {
+        if !self.policy.log {
+            return;
+        }
+        let (task, stage, class, error) = (&self.task, failed.stage.name(), failed.class, &failed.error);
+        let place = if self.policy.log_places { format!(", where record is {place}") } else { String::new() };
+        tracing::error!(
+            %error,
+            "Error encountered in task {task}. Executing stage '{stage}' with class '{class}'{place}."
+        );
+    }
+}
+
+/// The reporter that a sink task is given.
+pub struct ErrantReporter {
+    reporter: Arc<Reporter>,
+    pipeline: Arc<Pipeline>,
+    /// What the task works on, as it was read.
+    current: Arc<CurrentBatch>,
+}
+
+/// Raw records of the batch a sink task works on.
+#[derive(Default)]
+pub struct CurrentBatch(Mutex<Arc<Vec<ConsumedRecord>>>);
+
+impl CurrentBatch {
+    /// Replaces the batch.
+    pub fn set(&self, records: Arc<Vec<ConsumedRecord>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = records;
+    }
+
+    fn find(&self, record: &SinkRecord) -> Option<ConsumedRecord> {
+        let batch = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (place, offset) = (&record.original, record.original_offset);
+        let same =
+            |r: &&ConsumedRecord| r.offset == offset && r.partition == place.partition && *r.topic == *place.topic;
+        batch.iter().find(same).cloned()
+    }
+}
+
+impl ErrantReporter {
+    /// Reports through `reporter`; a record that is no longer in `current` is converted back to bytes.
+    pub fn new(reporter: Arc<Reporter>, pipeline: Arc<Pipeline>, current: Arc<CurrentBatch>) -> Self {
+        ErrantReporter { reporter, pipeline, current }
+    }
+}
+
+#[async_trait]
+impl ErrantRecordReporter for ErrantReporter {
+    async fn report(&self, record: &SinkRecord, error: Error) -> Result<()> {
+        let raw = match self.current.find(record) {
+            Some(raw) => raw,
+            None => self.pipeline.to_consumed(record)?,
+        };
+        let failed = StageError { stage: Stage::TaskPut, class: SINK_TASK, error };
+        self.reporter.report_consumed(&raw, failed).await?;
+        self.reporter.settled().await
+    }
+}

@@ -1,0 +1,328 @@
+//! Records of a source task from its batch to the producer, and the reports back.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use couplet_api::data::{OffsetMap, Position, Record, SourceRecord};
+use couplet_api::source::SourceBatch;
+use couplet_api::{Error, Kind, Result};
+use couplet_kafka::clients::{
+    Admin, ClientSettings, Deliveries, Failure, Outgoing, Producer, Report, Reports, Role, SendError, Sender, Topic,
+};
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::offset_commit::OffsetCommit;
+use super::pipeline::{Encoded, Pipeline};
+use super::submitted::Submitted;
+use super::task_run::{TaskRun, chance};
+use super::topic_creation::{TopicCreation, ensure_topic};
+use crate::connector_config::SourceConfig;
+use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, Stage, StageError};
+
+/// Class that stands for the producer in reports.
+const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
+/// Pause before a topic that could not be looked for is looked for again.
+const TOPIC_RETRY: Duration = Duration::from_secs(1);
+
+/// A record that is transformed and waits to be sent.
+struct Ready {
+    record: Record,
+    partition: OffsetMap,
+    position: Arc<dyn Position>,
+}
+
+/// What sending waits for.
+pub(super) enum Hold {
+    /// Nothing.
+    Free,
+    /// The producer's queue is full.
+    ProducerQueue(Deliveries),
+    /// The task's budget of bytes is used up.
+    Budget,
+    /// A topic is looked for or created.
+    Topic(Arc<str>, BoxFuture<'static, Result<()>>),
+    /// The next try of a record, not before this.
+    Retry(Instant),
+}
+
+/// Everything between `poll` and the offset store.
+pub(super) struct SourceFlow {
+    pipeline: Pipeline,
+    reporter: Reporter,
+    retry: Backoff,
+    creation: TopicCreation,
+    admin: Option<Admin>,
+    sender: Sender,
+    pub(super) reports: Arc<Reports>,
+    topics: HashMap<Arc<str>, Arc<Topic>>,
+    /// Polled and not yet transformed.
+    backlog: VecDeque<SourceRecord>,
+    ready: Option<Ready>,
+    pub(super) hold: Hold,
+    buffer: BytesMut,
+    pub(super) submitted: Submitted,
+    in_flight_bytes_max: usize,
+    pub(super) commit: OffsetCommit,
+}
+
+impl SourceFlow {
+    /// The flow of one task.
+    ///
+    /// # Errors
+    /// `Kind::Config` for settings that cannot be used.
+    pub(super) fn open(run: &TaskRun) -> Result<Self> {
+        let (shared, connector) = (&run.shared, &run.connector_props);
+        let worker = &shared.config.props;
+        let source = SourceConfig::parse(connector)?;
+        let pipeline = Pipeline::new(&shared.plugins, &run.config, connector, worker)?;
+        let producer = ClientSettings::task_producer(worker, connector).native(Role::Producer)?;
+        let enabled = shared.config.common.topic_creation_enable;
+        let creation = TopicCreation::new(enabled, &source.topic_creation_groups, connector)?;
+        let admin = ClientSettings::task_admin(worker, connector, &run.id.connector);
+        let admin = if creation.is_settled("") { None } else { Some(Admin::new(&admin)?) };
+        let reports = Arc::new(Reports::default());
+        let sender = shared.producers.get(&producer)?.register(reports.clone());
+        let policy = ErrorPolicy::of(&run.config);
+        let (store, name) = (shared.offsets.clone(), run.id.connector.clone());
+        Ok(SourceFlow {
+            pipeline,
+            retry: policy.backoff(),
+            reporter: Reporter::new(run.id.clone(), policy, None),
+            creation,
+            admin,
+            sender,
+            reports,
+            topics: HashMap::new(),
+            backlog: VecDeque::new(),
+            ready: None,
+            hold: Hold::Free,
+            buffer: BytesMut::new(),
+            submitted: Submitted::default(),
+            in_flight_bytes_max: run.in_flight_bytes_max(),
+            commit: OffsetCommit::new(store, name, run.commit_interval(), run.commit_timeout()),
+        })
+    }
+
+    /// Whether there is room for another batch.
+    pub(super) fn wants_records(&self) -> bool {
+        self.ready.is_none() && self.backlog.is_empty() && self.submitted.bytes() < self.in_flight_bytes_max
+    }
+
+    /// The producer that records go to.
+    pub(super) fn producer(&self) -> Arc<Producer> {
+        self.sender.producer().clone()
+    }
+
+    /// Takes over the records of `batch`, in order.
+    pub(super) fn take(&mut self, batch: &mut SourceBatch) {
+        self.backlog.extend(batch.drain());
+    }
+
+    /// Gives up what was not sent; the source will give it again after a restart.
+    pub(super) fn give_up_unsent(&mut self) {
+        self.backlog.clear();
+        self.ready = None;
+    }
+
+    /// Sends what can be sent now.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub(super) fn send_all(&mut self, run: &TaskRun) -> Result<()> {
+        while matches!(self.hold, Hold::Free) {
+            let ready = match self.ready.take() {
+                Some(ready) => ready,
+                None => match self.backlog.pop_front() {
+                    Some(record) => match self.transform(record, run)? {
+                        Some(ready) => ready,
+                        None => continue,
+                    },
+                    None => return Ok(()),
+                },
+            };
+            self.send(ready, run)?;
+        }
+        Ok(())
+    }
+
+    /// Sends one record through the transforms; `None` when it went no further.
+    fn transform(&mut self, source: SourceRecord, run: &TaskRun) -> Result<Option<Ready>> {
+        let SourceRecord { record, source_partition: partition, source_offset: position } = source;
+        if !self.pipeline.has_transforms() {
+            return Ok(Some(Ready { record, partition, position }));
+        }
+        // Transforms consume the record: a copy, which shares all data, is the record to try again or to tell of.
+        let before = record.clone();
+        match self.pipeline.transform(record) {
+            Ok(Some(record)) => {
+                self.retry.reset();
+                Ok(Some(Ready { record, partition, position }))
+            }
+            Ok(None) => {
+                self.finish_unsent(&partition, position);
+                Ok(None)
+            }
+            Err(failed) if self.schedule_retry(&failed, run) => {
+                self.backlog.push_front(SourceRecord {
+                    record: before,
+                    source_partition: partition,
+                    source_offset: position,
+                });
+                Ok(None)
+            }
+            Err(failed) => {
+                self.reporter.report_outgoing(&place_of(&before), failed)?;
+                self.finish_unsent(&partition, position);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A filtered or skipped record is done; its offset is committed behind those before it.
+    fn finish_unsent(&mut self, partition: &OffsetMap, position: Arc<dyn Position>) {
+        let token = self.submitted.submit(partition, position, 0);
+        self.submitted.done(token);
+    }
+
+    /// Plans another try of what failed, if its kind and `errors.retry.timeout` allow.
+    fn schedule_retry(&mut self, failed: &StageError, run: &TaskRun) -> bool {
+        if failed.error.kind() != Kind::Remote {
+            return false;
+        }
+        let pause = self.retry.next_pause(chance(&*run.shared.clock));
+        if let Some(pause) = pause {
+            self.hold = Hold::Retry(Instant::now() + pause);
+        }
+        pause.is_some()
+    }
+
+    /// Converts and sends one record, or holds it.
+    fn send(&mut self, ready: Ready, run: &TaskRun) -> Result<()> {
+        let topic_name = &ready.record.topic;
+        if !self.creation.is_settled(topic_name) {
+            self.hold = self.look_for_topic(topic_name.clone());
+            self.ready = Some(ready);
+            return Ok(());
+        }
+        self.buffer.clear();
+        let encoded = match self.pipeline.encode(&ready.record, &mut self.buffer) {
+            Ok(encoded) => encoded,
+            Err(failed) if self.schedule_retry(&failed, run) => {
+                self.ready = Some(ready);
+                return Ok(());
+            }
+            Err(failed) => {
+                self.reporter.report_outgoing(&place_of(&ready.record), failed)?;
+                self.finish_unsent(&ready.partition, ready.position);
+                return Ok(());
+            }
+        };
+        let bytes = encoded.size();
+        if self.submitted.len() > 0 && self.submitted.bytes() + bytes > self.in_flight_bytes_max {
+            self.hold = Hold::Budget;
+            self.ready = Some(ready);
+            return Ok(());
+        }
+        let topic = self.topic(topic_name, run)?;
+        match self.produce(&topic, &ready.record, &encoded) {
+            Ok(()) => {
+                self.submitted.submit(&ready.partition, ready.position, bytes);
+                Ok(())
+            }
+            Err(SendError::QueueFull(since)) => {
+                self.hold = Hold::ProducerQueue(since);
+                self.ready = Some(ready);
+                Ok(())
+            }
+            Err(SendError::Failed(failure)) => {
+                let failed = not_delivered(failure);
+                self.reporter.report_outgoing(&place_of(&ready.record), failed)?;
+                self.finish_unsent(&ready.partition, ready.position);
+                Ok(())
+            }
+        }
+    }
+
+    fn produce(&self, topic: &Topic, record: &Record, encoded: &Encoded) -> Result<(), SendError> {
+        let part = |range: &Option<std::ops::Range<usize>>| range.clone().map(|range| &self.buffer[range]);
+        self.sender.send(&Outgoing {
+            topic,
+            partition: record.partition,
+            key: part(&encoded.key),
+            value: part(&encoded.value),
+            headers: &encoded.headers,
+            timestamp: record.timestamp,
+            token: self.submitted.next_token(),
+        })
+    }
+
+    /// The producer's handle of a topic; tells the herder of the first use.
+    fn topic(&mut self, name: &Arc<str>, run: &TaskRun) -> Result<Arc<Topic>> {
+        if let Some(topic) = self.topics.get(name) {
+            return Ok(topic.clone());
+        }
+        let topic = self.sender.producer().topic(name)?;
+        self.topics.insert(name.clone(), topic.clone());
+        run.listener.on_active_topic(&run.id, name);
+        Ok(topic)
+    }
+
+    fn look_for_topic(&self, name: Arc<str>) -> Hold {
+        let (Some(admin), Some(spec)) = (self.admin.clone(), self.creation.spec(&name)) else {
+            return Hold::Topic(name, Box::pin(async { Ok(()) }));
+        };
+        Hold::Topic(name, Box::pin(async move { ensure_topic(&admin, spec).await }))
+    }
+
+    /// A topic was found or created, or not.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub(super) fn topic_looked_for(&mut self, outcome: Result<()>, run: &TaskRun) -> Result<()> {
+        let Hold::Topic(name, _) = std::mem::replace(&mut self.hold, Hold::Free) else { return Ok(()) };
+        match outcome {
+            Ok(()) => {
+                self.creation.settle(name);
+                self.retry.reset();
+                Ok(())
+            }
+            Err(error) if error.kind() == Kind::Remote => {
+                tracing::warn!(task = %run.id, %error, "cannot create a topic yet");
+                self.hold = Hold::Retry(Instant::now() + TOPIC_RETRY);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes in the reports of delivered records.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
+        for Report { token, failure } in reports.drain(..) {
+            if let Some(failure) = failure {
+                let place = RecordPlace { topic: "".into(), partition: None, offset: None, timestamp: None };
+                self.reporter.report_outgoing(&place, not_delivered(failure))?;
+            }
+            self.submitted.done(token);
+        }
+        if matches!(self.hold, Hold::Budget) {
+            self.hold = Hold::Free;
+        }
+        Ok(())
+    }
+}
+
+fn not_delivered(failure: Failure) -> StageError {
+    let cause = failure.into_error("the producer failed");
+    let error = Error::fatal("Unrecoverable exception from producer send callback").caused_by(cause);
+    StageError { stage: Stage::KafkaProduce, class: PRODUCER, error }
+}
+
+fn place_of(record: &Record) -> RecordPlace {
+    RecordPlace { topic: record.topic.clone(), partition: record.partition, offset: None, timestamp: record.timestamp }
+}

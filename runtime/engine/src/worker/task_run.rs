@@ -1,0 +1,119 @@
+//! What every task is run with, and the part of its life that both kinds share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use couplet_api::Result;
+use couplet_api::clock::Clock;
+use couplet_api::config::Props;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::producers::Producers;
+use super::{TargetState, TaskEvent, TaskId, TaskListener};
+use crate::connector_config::ConnectorConfig;
+use crate::plugins::Plugins;
+use crate::storage::OffsetStore;
+use crate::worker_config::WorkerConfig;
+
+/// Bytes of records on their way through one task, unless the worker says otherwise under this key.
+pub(super) const IN_FLIGHT_BYTES_KEY: &str = "couplet.task.in.flight.bytes.max";
+const IN_FLIGHT_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
+
+/// What all tasks of a worker share.
+pub(super) struct Shared {
+    pub(super) config: Arc<WorkerConfig>,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) offsets: Arc<dyn OffsetStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) producers: Producers,
+}
+
+/// One task's surroundings.
+pub(super) struct TaskRun {
+    pub(super) id: TaskId,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connector_props: Props,
+    pub(super) task_props: Props,
+    pub(super) config: ConnectorConfig,
+    pub(super) listener: Arc<dyn TaskListener>,
+    pub(super) stop: CancellationToken,
+    pub(super) target: watch::Receiver<TargetState>,
+}
+
+impl TaskRun {
+    /// Tells the herder.
+    pub(super) fn tell(&self, event: TaskEvent) {
+        self.listener.on_event(&self.id, event);
+    }
+
+    /// Whether the task shall rest now; marks the target state as seen.
+    pub(super) fn is_paused(&mut self) -> bool {
+        *self.target.borrow_and_update() != TargetState::Started
+    }
+
+    /// Waits until the target state changes; for ever when nobody can change it any more.
+    pub(super) async fn target_changed(&mut self) {
+        if self.target.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// A task that is paused from the first does not start before it is resumed, as in the JVM. `false`: it was stopped
+    /// meanwhile.
+    pub(super) async fn wait_until_resumed(&mut self) -> bool {
+        if !self.is_paused() {
+            return !self.stop.is_cancelled();
+        }
+        self.tell(TaskEvent::Paused);
+        let stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return false,
+                () = self.target_changed() => if !self.is_paused() { return true },
+            }
+        }
+    }
+
+    /// The outcome of `start`, or `None` when the task is stopped meanwhile: starting may take as long as an external
+    /// system is away.
+    pub(super) async fn unless_stopped<T>(&self, start: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            outcome = start => Some(outcome),
+        }
+    }
+
+    /// `offset.flush.interval.ms`.
+    pub(super) fn commit_interval(&self) -> Duration {
+        millis(self.shared.config.common.offset_flush_interval_ms)
+    }
+
+    /// `offset.flush.timeout.ms`.
+    pub(super) fn commit_timeout(&self) -> Duration {
+        millis(self.shared.config.common.offset_flush_timeout_ms)
+    }
+
+    /// How long a task that is told to stop may wait for its records, so that time is left to commit.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        let graceful = millis(self.shared.config.common.task_shutdown_graceful_timeout_ms);
+        self.commit_timeout().min(graceful.mul_f64(0.8))
+    }
+
+    /// Limit for bytes on their way (invariant LIM1).
+    pub(super) fn in_flight_bytes_max(&self) -> usize {
+        let given = self.shared.config.props.get(IN_FLIGHT_BYTES_KEY);
+        given.and_then(|text| text.trim().parse().ok()).unwrap_or(IN_FLIGHT_BYTES_DEFAULT)
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// A number from 0 to 1 that differs between tasks: spreads out their retries.
+pub(super) fn chance(clock: &dyn Clock) -> f64 {
+    (clock.now_ms().rem_euclid(1009)) as f64 / 1009.0
+}

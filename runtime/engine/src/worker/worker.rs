@@ -1,0 +1,276 @@
+//! Starts and stops connectors and tasks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use couplet_api::clock::Clock;
+use couplet_api::config::Props;
+use couplet_api::error::Disposition;
+use couplet_api::source::OffsetReader;
+use couplet_api::spawn::{TaskKind, spawn};
+use couplet_api::{Error, Result};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::connector::{ConnectorListener, ConnectorRunner};
+use super::guard::guarded;
+use super::producers::Producers;
+use super::task_run::{Shared, TaskRun};
+use super::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart, sink_task, source_task};
+use crate::connector_config::ConnectorConfig;
+use crate::plugins::{ConnectorKind, Plugins};
+use crate::storage::{ConnectorOffsets, OffsetStore};
+use crate::worker_config::WorkerConfig;
+
+/// How long a connector gets to stop, as in the JVM.
+const CONNECTOR_STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs connectors and tasks. Everything it is told comes from a herder; everything it has to say goes to listeners.
+pub struct Worker {
+    shared: Arc<Shared>,
+    connectors: Mutex<HashMap<String, Connector>>,
+    tasks: Mutex<HashMap<TaskId, Task>>,
+}
+
+struct Connector {
+    runner: ConnectorRunner,
+    kind: ConnectorKind,
+    props: Props,
+}
+
+struct Task {
+    stop: CancellationToken,
+    target: watch::Sender<TargetState>,
+    listener: Arc<Muted>,
+    handle: JoinHandle<()>,
+}
+
+/// Passes on what a task says, until the task is given up: a cancelled task must not write its status any more.
+struct Muted(Mutex<Option<Arc<dyn TaskListener>>>);
+
+impl Muted {
+    fn listener(&self) -> Option<Arc<dyn TaskListener>> {
+        lock(&self.0).clone()
+    }
+}
+
+impl TaskListener for Muted {
+    fn on_event(&self, id: &TaskId, event: TaskEvent) {
+        if let Some(listener) = self.listener() {
+            listener.on_event(id, event);
+        }
+    }
+
+    fn on_active_topic(&self, id: &TaskId, topic: &str) {
+        if let Some(listener) = self.listener() {
+            listener.on_active_topic(id, topic);
+        }
+    }
+}
+
+impl Worker {
+    /// A worker that runs nothing yet.
+    pub fn new(
+        config: Arc<WorkerConfig>,
+        plugins: Arc<Plugins>,
+        offsets: Arc<dyn OffsetStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Worker {
+        let shared = Shared { config, plugins, offsets, clock, producers: Producers::default() };
+        Worker { shared: Arc::new(shared), connectors: Mutex::default(), tasks: Mutex::default() }
+    }
+
+    /// Makes and starts a connector.
+    ///
+    /// # Errors
+    /// When it is running already, its class is not there, or its `start` fails; nothing runs then.
+    pub async fn start_connector(&self, name: &str, props: Props, listener: Arc<dyn ConnectorListener>) -> Result<()> {
+        if lock(&self.connectors).contains_key(name) {
+            return Err(Error::fatal(format!("Connector with name {name} already exists")));
+        }
+        let kind = self.kind_of(&props)?;
+        let name_shared: Arc<str> = name.into();
+        let offsets: Option<Arc<dyn OffsetReader>> = match &kind {
+            ConnectorKind::Source(_) => {
+                Some(Arc::new(ConnectorOffsets::new(self.shared.offsets.clone(), name_shared.clone())))
+            }
+            ConnectorKind::Sink(_) => None,
+        };
+        let connector = kind.plugin().connector();
+        let runner = ConnectorRunner::start(connector, name_shared, props.clone(), offsets, listener).await?;
+        lock(&self.connectors).insert(name.to_owned(), Connector { runner, kind, props });
+        Ok(())
+    }
+
+    /// Stops a connector; one that does not stop in time is cut off. Does nothing when it is not running.
+    pub async fn stop_connector(&self, name: &str) {
+        let connector = lock(&self.connectors).remove(name);
+        if let Some(connector) = connector {
+            connector.runner.stop(CONNECTOR_STOP_GRACE).await;
+        }
+    }
+
+    /// Whether the connector is running.
+    pub fn is_connector_running(&self, name: &str) -> bool {
+        lock(&self.connectors).contains_key(name)
+    }
+
+    /// The task configs of a running connector, at most `tasks.max` of them, each with `task.class`, and for sinks the
+    /// topics.
+    ///
+    /// # Errors
+    /// When it is not running, or what its `task_configs` says; `Kind::Remote` may be tried again.
+    pub async fn connector_task_configs(&self, name: &str) -> Result<Vec<Props>> {
+        let (commands, kind, props) = {
+            let connectors = lock(&self.connectors);
+            let connector = connectors
+                .get(name)
+                .ok_or_else(|| Error::fatal(format!("Connector {name} not found in this worker.")))?;
+            (connector.runner.commands(), connector.kind.clone(), connector.props.clone())
+        };
+        let config = ConnectorConfig::parse(&props)?;
+        let max = usize::try_from(config.tasks_max).unwrap_or(1);
+        let mut tasks = ConnectorRunner::task_configs(commands, max).await?;
+        if tasks.len() > max {
+            let text = format!(
+                "The connector {name} has generated {} tasks, which is greater than {max}, the maximum number of tasks \
+                 it is configured to create. ",
+                tasks.len()
+            );
+            if config.tasks_max_enforce {
+                return Err(Error::fatal(text).with_class("org.apache.kafka.connect.errors.TooManyTasksException"));
+            }
+            tracing::warn!("{text}");
+        }
+        let inherited: &[&str] = match kind {
+            ConnectorKind::Source(_) => &[],
+            ConnectorKind::Sink(_) => &["topics", "topics.regex"],
+        };
+        for task in &mut tasks {
+            task.set("task.class", kind.plugin().task_class());
+            for key in inherited {
+                if let Some(value) = props.get_nullable(key) {
+                    task.set_nullable(*key, value.map(str::to_owned));
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    /// Starts a task. How it fares, its listener hears.
+    ///
+    /// # Errors
+    /// When the task is running already.
+    pub fn start_task(&self, start: TaskStart) -> Result<()> {
+        let mut tasks = lock(&self.tasks);
+        if tasks.get(&start.id).is_some_and(|task| !task.handle.is_finished()) {
+            return Err(Error::fatal(format!("Task already exists in this worker: {}", start.id)));
+        }
+        let id = start.id.clone();
+        let stop = CancellationToken::new();
+        let (target, target_seen) = watch::channel(start.target);
+        let listener = Arc::new(Muted(Mutex::new(Some(start.listener.clone()))));
+        let future = live(self.shared.clone(), start, listener.clone(), stop.clone(), target_seen);
+        let handle = spawn(TaskKind::Task, future);
+        tasks.insert(id, Task { stop, target, listener, handle });
+        Ok(())
+    }
+
+    /// Stops tasks. All of them together get `task.shutdown.graceful.timeout.ms`; then they are cut off and not heard of
+    /// any more. Ids that are not running are passed over.
+    pub async fn stop_tasks(&self, ids: &[TaskId]) {
+        let stopping: Vec<(TaskId, Task)> = {
+            let mut tasks = lock(&self.tasks);
+            ids.iter().filter_map(|id| Some((id.clone(), tasks.remove(id)?))).collect()
+        };
+        for (_, task) in &stopping {
+            task.stop.cancel();
+        }
+        let grace = self.shared.config.common.task_shutdown_graceful_timeout_ms;
+        let deadline = Instant::now() + Duration::from_millis(u64::try_from(grace).unwrap_or(0));
+        for (id, mut task) in stopping {
+            if timeout_at(deadline, &mut task.handle).await.is_err() {
+                tracing::error!(task = %id, "graceful stop of the task failed, it is cancelled");
+                lock(&task.listener.0).take();
+                task.handle.abort();
+            }
+        }
+    }
+
+    /// Pauses or resumes all tasks of a connector.
+    pub fn set_target(&self, connector: &str, target: TargetState) {
+        for (_, task) in lock(&self.tasks).iter().filter(|(id, _)| &*id.connector == connector) {
+            task.target.send_replace(target);
+        }
+    }
+
+    /// Ids of all tasks that were started and not stopped, failed ones among them.
+    pub fn task_ids(&self) -> Vec<TaskId> {
+        lock(&self.tasks).keys().cloned().collect()
+    }
+
+    /// Stops everything.
+    pub async fn shutdown(&self) {
+        let connectors: Vec<(String, Connector)> = lock(&self.connectors).drain().collect();
+        let connectors = connectors.into_iter().map(|(_, connector)| connector.runner.stop(CONNECTOR_STOP_GRACE));
+        let tasks = self.task_ids();
+        tokio::join!(futures::future::join_all(connectors), self.stop_tasks(&tasks));
+    }
+
+    fn kind_of(&self, props: &Props) -> Result<ConnectorKind> {
+        kind_of(&self.shared.plugins, props)
+    }
+}
+
+fn kind_of(plugins: &Plugins, props: &Props) -> Result<ConnectorKind> {
+    let class = props.get("connector.class").unwrap_or_default().trim();
+    plugins.connector(class).ok_or_else(|| {
+        Error::config(format!("Failed to find any class that implements Connector and which name matches {class}"))
+    })
+}
+
+/// A task from its start to its end. Whatever happens inside, its listener hears of the end once.
+async fn live(
+    shared: Arc<Shared>,
+    start: TaskStart,
+    listener: Arc<Muted>,
+    stop: CancellationToken,
+    target: watch::Receiver<TargetState>,
+) {
+    let id = start.id.clone();
+    let outcome = guarded(work(shared, start, listener.clone(), stop, target)).await;
+    match outcome {
+        Ok(()) => listener.on_event(&id, TaskEvent::Stopped),
+        Err(error) if error.kind().disposition() == Disposition::StopQuietly => {
+            tracing::info!(task = %id, %error, "the task was fenced off and ends");
+        }
+        Err(error) => {
+            tracing::error!(task = %id, %error, "the task failed and will not run again until it is restarted");
+            listener.on_event(&id, TaskEvent::Failed { trace: error.trace() });
+        }
+    }
+}
+
+async fn work(
+    shared: Arc<Shared>,
+    start: TaskStart,
+    listener: Arc<Muted>,
+    stop: CancellationToken,
+    target: watch::Receiver<TargetState>,
+) -> Result<()> {
+    let TaskStart { id, connector_props, task_props, .. } = start;
+    let kind = kind_of(&shared.plugins, &connector_props)?;
+    let config = ConnectorConfig::parse(&connector_props)?;
+    let run = TaskRun { id, shared, connector_props, task_props, config, listener, stop, target };
+    match kind {
+        ConnectorKind::Source(plugin) => Box::pin(source_task::run(run, plugin)).await,
+        ConnectorKind::Sink(plugin) => Box::pin(sink_task::run(run, plugin)).await,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
