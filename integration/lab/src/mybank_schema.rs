@@ -6,6 +6,9 @@ use tokio_postgres::Client;
 /// Name of the database.
 pub const DATABASE: &str = "mybank";
 
+/// Accounts of the bank.
+pub const ACCOUNTS: u64 = 999;
+
 const TABLES: &str = "
 create table if not exists accounts (
     id bigint primary key,

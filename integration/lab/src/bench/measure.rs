@@ -22,12 +22,17 @@ pub struct Sample {
     pub rss_bytes: u64,
     /// Records moved; `None` when the case moves none.
     pub records: Option<i64>,
+    /// Median and 99th percentile from commit to topic, where that is what the case is about.
+    pub latency_ms: Option<[f64; 2]>,
 }
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.rss_bytes as f64 / 1_048_576.0;
         write!(f, "{}: {:.3} s, {:.2} CPU s, {mib:.1} MiB", self.case, self.seconds, self.cpu_seconds)?;
+        if let Some([p50, p99]) = self.latency_ms {
+            write!(f, ", p50 {p50:.1} ms, p99 {p99:.1} ms")?;
+        }
         match self.records {
             Some(records) => write!(f, ", {:.0} records/s", records as f64 / self.seconds),
             None => Ok(()),
@@ -64,7 +69,14 @@ impl Meter {
         let (seconds, cpu) = (self.started.elapsed().as_secs_f64(), cpu_seconds(self.pid)? - self.cpu_before);
         self.end_sampler();
         let peak = self.peak.load(Ordering::Relaxed).max(rss_bytes(self.pid)?);
-        Ok(Sample { case: case.to_owned(), seconds, cpu_seconds: cpu, rss_bytes: peak, records: Some(records) })
+        Ok(Sample {
+            case: case.to_owned(),
+            seconds,
+            cpu_seconds: cpu,
+            rss_bytes: peak,
+            records: Some(records),
+            latency_ms: None,
+        })
     }
 
     fn end_sampler(&mut self) {

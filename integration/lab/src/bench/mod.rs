@@ -4,6 +4,7 @@
 //! the worker's process alone.
 
 mod filestream;
+mod latency;
 mod machine;
 mod measure;
 mod postgres;
@@ -56,6 +57,7 @@ struct Bench {
     kafka: Kafka,
     rows: i64,
     lines: i64,
+    /// How long an idle worker, or a steady stream, is watched.
     idle_secs: u64,
 }
 
@@ -74,9 +76,10 @@ enum Case {
     FileSink,
     Snapshot { schemas: bool },
     Stream { schemas: bool },
+    Latency { poll_ms: Option<u32> },
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     Case::Start,
     Case::FileSource,
     Case::FileSink,
@@ -84,6 +87,8 @@ const CASES: [Case; 7] = [
     Case::Stream { schemas: false },
     Case::Snapshot { schemas: true },
     Case::Stream { schemas: true },
+    Case::Latency { poll_ms: None },
+    Case::Latency { poll_ms: Some(10) },
 ];
 
 impl Case {
@@ -96,6 +101,8 @@ impl Case {
             Self::Snapshot { schemas: true } => "PostgreSQL snapshot, JSON with schemas",
             Self::Stream { schemas: false } => "PostgreSQL stream, JSON",
             Self::Stream { schemas: true } => "PostgreSQL stream, JSON with schemas",
+            Self::Latency { poll_ms: None } => "PostgreSQL latency",
+            Self::Latency { poll_ms: Some(_) } => "PostgreSQL latency, poll.interval.ms=10",
         }
     }
 
@@ -107,6 +114,7 @@ impl Case {
             Self::Snapshot { schemas } => {
                 postgres::snapshot(bench, engine, self.name(), schemas).await.map(|s| vec![s])
             }
+            Self::Latency { poll_ms } => latency::measure(bench, engine, self.name(), poll_ms).await.map(|s| vec![s]),
             Self::Stream { schemas } => postgres::stream(bench, engine, self.name(), schemas).await.map(|s| vec![s]),
         }
     }

@@ -15,6 +15,8 @@ const DEADLINE_SECS: u64 = 900;
 /// Rows of one transaction while streaming.
 const BATCH: i64 = 1000;
 
+const NAME: &str = "public.bank_transactions";
+
 const TABLE: &str = "create table bank_transactions(
     id bigserial primary key, account_id bigint not null, user_id bigint not null, amount numeric(12,2) not null,
     currency char(3) not null default 'EUR', created_at timestamptz not null default clock_timestamp(), description text)";
@@ -48,29 +50,30 @@ impl Bank {
         }
         Ok(())
     }
+}
 
-    async fn await_streaming(&self, worker: &Worker, name: &str) -> Result<()> {
-        let query = "select 1 from pg_stat_replication where state = 'streaming'";
-        worker.rest.await_running(name, Deadline::after_secs(60)).await?;
-        eventually("the connector to stream", Deadline::after_secs(60), || async {
-            Ok(self.client.query_opt(query, &[]).await?.map(drop))
-        })
-        .await
-    }
+/// Waits until the only connector of the cluster streams.
+pub async fn await_streaming(database: &Client, worker: &Worker, name: &str) -> Result<()> {
+    let query = "select 1 from pg_stat_replication where state = 'streaming'";
+    worker.rest.await_running(name, Deadline::after_secs(60)).await?;
+    eventually("the connector to stream", Deadline::after_secs(60), || async {
+        Ok(database.query_opt(query, &[]).await?.map(drop))
+    })
+    .await
+}
 
-    fn connector(&self, prefix: &str, schemas: bool) -> Value {
-        let json = "org.apache.kafka.connect.json.JsonConverter";
-        let schemas = schemas.to_string();
-        json!({"name": prefix, "config": {
-            "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
-            "database.hostname": "127.0.0.1", "database.port": self.cluster.port.to_string(),
-            "database.user": "dbz", "database.password": "dbz", "database.dbname": "postgres",
-            "topic.prefix": prefix, "plugin.name": "pgoutput",
-            "table.include.list": "public.bank_transactions",
-            "key.converter": json, "value.converter": json,
-            "key.converter.schemas.enable": schemas, "value.converter.schemas.enable": schemas,
-        }})
-    }
+/// A connector with the original's defaults.
+pub fn connector(port: u16, prefix: &str, tables: &str, schemas: bool) -> Value {
+    let json = "org.apache.kafka.connect.json.JsonConverter";
+    let schemas = schemas.to_string();
+    json!({"name": prefix, "config": {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
+        "database.hostname": "127.0.0.1", "database.port": port.to_string(),
+        "database.user": "dbz", "database.password": "dbz", "database.dbname": "postgres",
+        "topic.prefix": prefix, "plugin.name": "pgoutput", "table.include.list": tables,
+        "key.converter": json, "value.converter": json,
+        "key.converter.schemas.enable": schemas, "value.converter.schemas.enable": schemas,
+    }})
 }
 
 /// Rows that were there before the connector: from its creation to the last record.
@@ -83,8 +86,8 @@ pub async fn snapshot(bench: &Bench, engine: &Engine, case: &str, schemas: bool)
     let prefix = shared::unique("bench");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
     let meter = Meter::start(worker.pid().context("the worker runs")?)?;
-    worker.rest.create(&bank.connector(&prefix, schemas)).await?;
-    let topic = format!("{prefix}.public.bank_transactions");
+    worker.rest.create(&connector(bank.cluster.port, &prefix, NAME, schemas)).await?;
+    let topic = format!("{prefix}.{NAME}");
     bench.kafka.await_count(&topic, bench.rows, Deadline::after_secs(DEADLINE_SECS)).await?;
     finish(bench, worker.rest.clone(), meter.stop(case, bench.rows)?, &prefix, &topic).await.inspect(|_| worker.kill())
 }
@@ -94,9 +97,9 @@ pub async fn stream(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -
     let bank = Bank::open().await?;
     let prefix = shared::unique("bench");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
-    worker.rest.create(&bank.connector(&prefix, schemas)).await?;
-    bank.await_streaming(&worker, &prefix).await?;
-    let topic = format!("{prefix}.public.bank_transactions");
+    worker.rest.create(&connector(bank.cluster.port, &prefix, NAME, schemas)).await?;
+    await_streaming(&bank.client, &worker, &prefix).await?;
+    let topic = format!("{prefix}.{NAME}");
     let meter = Meter::start(worker.pid().context("the worker runs")?)?;
     let (booked, counted) = tokio::join!(
         bank.book(bench.rows, BATCH),

@@ -30,5 +30,5 @@ pub async fn measure(bench: &Bench, engine: &Engine) -> Result<Vec<Sample>> {
 fn sample(case: &str, started: Instant, pid: u32) -> Result<Sample> {
     let seconds = started.elapsed().as_secs_f64();
     let (cpu_seconds, rss_bytes) = (cpu_seconds(pid)?, rss_bytes(pid)?);
-    Ok(Sample { case: case.to_owned(), seconds, cpu_seconds, rss_bytes, records: None })
+    Ok(Sample { case: case.to_owned(), seconds, cpu_seconds, rss_bytes, records: None, latency_ms: None })
 }

@@ -60,12 +60,20 @@ impl Follower {
         self.seen(|s| s.distinct.len())
     }
 
+    /// Age at this quantile so far, in milliseconds.
+    pub fn latency_ms(&self, quantile: f64) -> f64 {
+        self.seen(|s| s.latency_us.value_at_quantile(quantile) as f64 / 1000.0)
+    }
+
+    /// Measures from here on only.
+    pub fn forget_latency(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).latency_us.clear();
+    }
+
     /// Percentiles so far, for people.
     pub fn latency(&self) -> String {
-        self.seen(|s| {
-            let ms = |quantile| s.latency_us.value_at_quantile(quantile) as f64 / 1000.0;
-            format!("p50 {:.1} ms  p90 {:.1} ms  p99 {:.1} ms  max {:.1} ms", ms(0.5), ms(0.9), ms(0.99), ms(1.0))
-        })
+        let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(|quantile| self.latency_ms(quantile));
+        format!("p50 {p50:.1} ms  p90 {p90:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")
     }
 
     /// Ends the thread.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
-use super::stage::ACCOUNTS;
+use crate::mybank_schema::ACCOUNTS;
 
 /// Connections that book at the same time, each on accounts of its own.
 const TELLERS: u64 = 3;

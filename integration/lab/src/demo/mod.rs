@@ -5,8 +5,8 @@
 
 mod check;
 mod connectors;
-mod follower;
-mod generator;
+pub mod follower;
+pub mod generator;
 mod host;
 mod stage;
 mod truth;

@@ -16,8 +16,6 @@ use super::host::Host;
 use super::{SETTLE_SECS, connectors};
 use crate::{binary, mybank_schema};
 
-/// Accounts of the bank.
-pub const ACCOUNTS: u64 = 999;
 /// Transactions booked before the connectors come, so that there is something to snapshot.
 const BOOKED_BEFORE: i64 = 500;
 const BUCKET: &str = "mybank";
@@ -259,9 +257,9 @@ async fn open_bank(cluster: &PostgresCluster) -> Result<()> {
     let admin = postgres(&cluster.url("postgres")).await?;
     admin.batch_execute(&format!("create database {}", mybank_schema::DATABASE)).await?;
     let client = postgres(&cluster.url(mybank_schema::DATABASE)).await?;
-    mybank_schema::create(&client, i64::try_from(ACCOUNTS)?).await?;
+    mybank_schema::create(&client, i64::try_from(mybank_schema::ACCOUNTS)?).await?;
     let insert = "insert into bank_transactions(id, account_id, amount, description)
         select i, 1 + i % $2, (i * 37 % 100000) / 100.0, 'opening balance ' || i from generate_series(1::bigint, $1) i";
-    client.execute(insert, &[&BOOKED_BEFORE, &i64::try_from(ACCOUNTS)?]).await?;
+    client.execute(insert, &[&BOOKED_BEFORE, &i64::try_from(mybank_schema::ACCOUNTS)?]).await?;
     Ok(())
 }
