@@ -1,6 +1,7 @@
 //! A request's way to its handler, and its answer's way back.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
@@ -20,6 +21,7 @@ use super::response_headers::ResponseHeaders;
 use super::route::{self, Endpoint, Serves};
 use super::state::{Limits, RestState, stage_sentence};
 use super::{connectors, internal, loggers, offsets, plugins, root};
+use crate::worker_config::CommonConfig;
 
 /// Most bytes of a request's body. Configs are a few kilobytes; a task's list of tables may be a megabyte.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -59,29 +61,36 @@ impl Call<'_> {
     }
 }
 
-/// Everything that one listener puts around handlers.
-pub(super) struct Gate {
-    state: RestState,
-    limits: Limits,
-    serves: Serves,
+/// What the worker's settings put around every handler.
+pub(super) struct Surroundings {
     cors: Option<Cors>,
     response_headers: ResponseHeaders,
     basic_auth: Option<BasicAuth>,
 }
 
-impl Gate {
+impl Surroundings {
     /// # Errors
     /// When the settings of headers or of basic auth cannot be read.
-    pub(super) fn new(state: RestState, serves: Serves) -> couplet_api::Result<Self> {
-        let common = &state.config.common;
-        Ok(Gate {
+    pub(super) fn new(common: &CommonConfig) -> couplet_api::Result<Self> {
+        Ok(Surroundings {
             cors: Cors::new(&common.access_control_allow_origin, &common.access_control_allow_methods),
             response_headers: ResponseHeaders::parse(&common.response_http_headers_config)?,
             basic_auth: BasicAuth::from_extensions(&common.rest_extension_classes)?,
-            limits: Limits::default(),
-            serves,
-            state,
         })
+    }
+}
+
+/// The way in of one listener.
+pub(super) struct Gate {
+    state: RestState,
+    limits: Limits,
+    serves: Serves,
+    around: Arc<Surroundings>,
+}
+
+impl Gate {
+    pub(super) fn new(state: RestState, serves: Serves, around: Arc<Surroundings>) -> Self {
+        Gate { state, limits: Limits::default(), serves, around }
     }
 
     /// Answers `request`.
@@ -92,8 +101,8 @@ impl Gate {
             Err(why) => Failure::bad_request(format!("Bad request: {why}")).into_response(),
             Ok(segments) => {
                 let mut response = self.answer(&segments, &parts, body).await.unwrap_or_else(Failure::into_response);
-                self.response_headers.apply(response.headers_mut());
-                if let Some(cors) = &self.cors {
+                self.around.response_headers.apply(response.headers_mut());
+                if let Some(cors) = &self.around.cors {
                     cors.apply(&parts.method, &parts.headers, response.headers_mut());
                 }
                 response
@@ -124,7 +133,7 @@ impl Gate {
                 return Err(Failure::router(StatusCode::NOT_ACCEPTABLE));
             }
         }
-        if let Some(auth) = self.basic_auth.as_ref().filter(|_| !endpoint.is_internal(method)) {
+        if let Some(auth) = self.around.basic_auth.as_ref().filter(|_| !endpoint.is_internal(method)) {
             auth.check(method, &parts.headers)?;
         }
         if *method == Method::OPTIONS {
@@ -194,8 +203,6 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use couplet_api::config::Props;
     use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION};
 
@@ -228,7 +235,8 @@ mod tests {
             version: "4.1.0",
             commit: "c0ffee",
         };
-        Gate::new(state, Serves::Everything).expect("plain settings")
+        let around = Surroundings::new(&state.config.common).expect("plain settings");
+        Gate::new(state, Serves::Everything, Arc::new(around))
     }
 
     async fn send(

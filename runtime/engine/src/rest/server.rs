@@ -11,7 +11,7 @@ use futures::future::join_all;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::Gate;
+use super::dispatch::{Gate, Surroundings};
 use super::listener::Listener;
 use super::route::Serves;
 use super::state::RestState;
@@ -20,18 +20,20 @@ use crate::worker_config::WorkerConfig;
 /// Listening, not yet answering.
 pub struct RestServer {
     sockets: Vec<(TcpListener, Serves)>,
+    around: Arc<Surroundings>,
     advertised_host: Option<String>,
     advertised_port: Option<i32>,
 }
 
 impl RestServer {
-    /// Listens on every address of `listeners` and `admin.listeners`.
+    /// Reads the server's settings and listens on every address of `listeners` and `admin.listeners`.
     ///
     /// # Errors
-    /// `Kind::Config` that names the setting and the address: malformed, HTTPS, in use.
+    /// `Kind::Config` that names the setting and what is wrong with it: malformed, HTTPS, in use.
     pub async fn bind(config: &WorkerConfig) -> Result<Self> {
         let common = &config.common;
         let serves = if common.admin_listeners.is_none() { Serves::Everything } else { Serves::Main };
+        let around = Arc::new(Surroundings::new(common)?);
         let mut sockets = Vec::new();
         if common.listeners.is_empty() {
             return Err(Error::config("Invalid value [] for configuration listeners: there must be at least one"));
@@ -45,6 +47,7 @@ impl RestServer {
         }
         Ok(RestServer {
             sockets,
+            around,
             advertised_host: common.rest_advertised_host_name.clone().filter(|host| !host.is_empty()),
             advertised_port: common.rest_advertised_port,
         })
@@ -70,11 +73,11 @@ impl RestServer {
     /// Answers requests until `shutdown`, then lets those under way end.
     ///
     /// # Errors
-    /// When a setting of the server cannot be read.
+    /// When a socket fails.
     pub async fn serve(self, state: RestState, shutdown: CancellationToken) -> Result<()> {
         let mut servers = Vec::new();
         for (socket, serves) in self.sockets {
-            let gate = Arc::new(Gate::new(state.clone(), serves)?);
+            let gate = Arc::new(Gate::new(state.clone(), serves, self.around.clone()));
             let app = Router::new().fallback(move |request: Request| {
                 let gate = gate.clone();
                 async move { gate.handle(request).await }
@@ -86,7 +89,7 @@ impl RestServer {
         }
         for ended in join_all(servers).await {
             if let Ok(Err(error)) = ended {
-                tracing::warn!(%error, "a listener of the REST server ended");
+                return Err(Error::fatal(format!("a listener of the REST server ended: {error}")));
             }
         }
         Ok(())
