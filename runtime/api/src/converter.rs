@@ -6,6 +6,7 @@ use crate::Result;
 use crate::data::{Datum, Header};
 
 /// Converts keys or values. One instance is shared by all records of a task; caches inside are its own affair.
+#[allow(clippy::wrong_self_convention, reason = "fromConnectData is Connect's name")]
 pub trait Converter: Send + Sync {
     /// Appends the bytes of `data` to `out`. `Ok(false)`: nothing was written, Kafka's null stands for the data.
     ///
@@ -26,6 +27,7 @@ pub trait Converter: Send + Sync {
 }
 
 /// Converts header values.
+#[allow(clippy::wrong_self_convention, reason = "fromConnectHeader is Connect's name")]
 pub trait HeaderConverter: Send + Sync {
     /// The bytes of `data`, or `None` for Kafka's null.
     ///

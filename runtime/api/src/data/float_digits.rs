@@ -129,6 +129,7 @@ fn integer_digits(integer: u64, exponent: i32, significant: i32) -> Digits {
 }
 
 /// The decimal exponent, or one more.
+#[allow(clippy::approx_constant, reason = "Java's own constants, as exact as Java's")]
 fn estimate(fraction: u64, exponent: i32) -> i32 {
     let mantissa = f64::from_bits(1023 << FRACTION_BITS | fraction & ((1 << FRACTION_BITS) - 1));
     let logarithm = (mantissa - 1.5) * 0.289_529_654 + 0.176_091_259 + f64::from(exponent) * 0.301_029_995_663_981;

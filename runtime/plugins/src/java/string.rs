@@ -27,7 +27,7 @@ fn append(out: &mut String, value: &Value) -> std::fmt::Result {
         Value::Bytes(b) => write!(out, "java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", b.len()),
         Value::Decimal(decimal) => write!(out, "{decimal}"),
         Value::Date(ms) => append_date(out, *ms),
-        Value::Array(items) => append_all(out, ('[', ']'), items.iter(), |out, item| append(out, item)),
+        Value::Array(items) => append_all(out, ('[', ']'), items.iter(), append),
         Value::Map(entries) => append_all(out, ('{', '}'), entries.iter(), |out, (k, v)| {
             append(out, k)?;
             out.write_char('=')?;

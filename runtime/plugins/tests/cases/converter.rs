@@ -17,7 +17,7 @@ enum Role {
 }
 
 impl Role {
-    fn from_connect(&self, data: &Datum) -> Result<Option<Bytes>, Error> {
+    fn write(&self, data: &Datum) -> Result<Option<Bytes>, Error> {
         match self {
             Role::Value(converter) => {
                 let mut out = BytesMut::new();
@@ -27,7 +27,7 @@ impl Role {
         }
     }
 
-    fn to_connect(&self, bytes: Option<&Bytes>) -> Result<Datum, Error> {
+    fn read(&self, bytes: Option<&Bytes>) -> Result<Datum, Error> {
         match self {
             Role::Value(converter) => converter.to_connect("t", bytes),
             Role::Header(converter) => converter.to_connect_header("t", "h", bytes),
@@ -82,7 +82,7 @@ fn check_from(name: &str, case: &Json, converter: &Role, differences: &mut golde
         Err(problem) if problem.contains("the data model has no") => return,
         Err(problem) => return differences.note(name, &problem),
     };
-    let bytes = match converter.from_connect(&input) {
+    let bytes = match converter.write(&input) {
         Ok(bytes) => bytes,
         Err(problem) => return check_error(name, case, &error("from", &problem), differences),
     };
@@ -96,7 +96,7 @@ fn check_from(name: &str, case: &Json, converter: &Role, differences: &mut golde
     match (want, bytes) {
         (Some(want), Some(got)) => {
             differences.check_bytes(name, &want, &got);
-            match converter.to_connect(Some(&got)) {
+            match converter.read(Some(&got)) {
                 Ok(back) => differences.check(name, &case["roundtrip"], &envelope::write(&back)),
                 Err(problem) => check_error(name, case, &error("roundtrip", &problem), differences),
             }
@@ -110,7 +110,7 @@ fn check_to(name: &str, case: &Json, converter: &Role, differences: &mut golden:
         (Some(base64), _) => Some(Bytes::from(STANDARD.decode(base64).expect("base64"))),
         (None, text) => text.map(|text| Bytes::copy_from_slice(text.as_bytes())),
     };
-    match converter.to_connect(bytes.as_ref()) {
+    match converter.read(bytes.as_ref()) {
         Err(problem) => check_error(name, case, &error("to", &problem), differences),
         Ok(got) => {
             let want = case.get("output").filter(|o| !o.is_null()).unwrap_or(&case["error"]);
