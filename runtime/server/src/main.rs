@@ -1,1 +1,46 @@
-fn main() {}
+//! `couplet`: a Kafka Connect worker.
+
+mod cli;
+mod connector_file;
+mod dev;
+mod exit;
+mod logging;
+mod properties;
+mod registry;
+mod run;
+
+use std::process::ExitCode;
+
+use couplet_engine::worker_config::Mode;
+
+use crate::cli::Command;
+use crate::exit::Stop;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::parse(std::env::args_os());
+    // Fails only when there is a provider already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let loggers = logging::init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Stop::failed(format!("the system gives no threads: {error}")).report(),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Distributed { properties } => run::from_file(Mode::Distributed, &properties, &[], loggers).await,
+            Command::Standalone { properties, connectors } => {
+                run::from_file(Mode::Standalone, &properties, &connectors, loggers).await
+            }
+            Command::Dev(settings) => dev::run(&settings, loggers).await,
+        }
+    });
+    // Threads that librdkafka keeps for clients that are closing need not be waited for: all is flushed.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(),
+    }
+}

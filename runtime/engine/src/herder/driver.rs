@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, panic_text, spawn};
 use couplet_api::{Error, Kind, Result};
+use couplet_kafka::{LogRecord, TopicLog};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -23,9 +23,9 @@ use super::state::HerderState;
 use super::{ClusterSnapshot, HerderError, snapshot};
 use crate::plugins::Plugins;
 use crate::storage::config_store::{ConfigRecord, KeyValue};
-use crate::storage::record_log::{Inbox, RecordLog};
+use crate::storage::inbox::Inbox;
 use crate::storage::status_store::StatusRecord;
-use crate::worker::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
+use crate::worker::{ConnectorListener, TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
 
 /// Pause before states that could not be written are tried again.
 const STATUS_RETRY: Duration = Duration::from_secs(1);
@@ -40,12 +40,13 @@ pub type Request = (Command, oneshot::Sender<Result<Answer, HerderError>>);
 /// Called with loggers whose level changes on all workers.
 pub type SetLoggerLevel = dyn Fn(&str, Option<&str>) + Send + Sync;
 
-/// The two logs of a herder, read to their end.
+/// The logs of a herder, read to their end; `None`: they live in memory, and what is written has come back at once.
+#[derive(Clone, Default)]
 pub struct Logs {
     /// What users want.
-    pub config: RecordLog,
+    pub config: Option<Arc<TopicLog>>,
     /// What is.
-    pub status: RecordLog,
+    pub status: Option<Arc<TopicLog>>,
 }
 
 /// What a herder is made of.
@@ -68,21 +69,21 @@ pub struct Driver {
     pub set_logger_level: Arc<SetLoggerLevel>,
 }
 
-/// Takes a record of the config log into the herder's inbox.
-pub fn config_record(inbox: &Inbox<Event>, (key, value): (&Bytes, Option<&Bytes>)) {
-    match ConfigRecord::decode(key, value) {
-        Ok(Some(record)) => inbox.push(Event::Config(record)),
-        Ok(None) => {}
-        Err(error) => tracing::error!(%error, "a record of the config topic is skipped"),
+/// Takes a record of the config topic into the herder's inbox.
+pub fn config_record(inbox: &Inbox<Event>, record: &LogRecord) {
+    match record.key.as_ref().map(|key| ConfigRecord::decode(key, record.value.as_ref())) {
+        Some(Ok(Some(record))) => inbox.push(Event::Config(record)),
+        Some(Ok(None)) | None => {}
+        Some(Err(error)) => tracing::error!(offset = record.offset, %error, "a record of the config topic is skipped"),
     }
 }
 
-/// Takes a record of the status log into the herder's inbox.
-pub fn status_record(inbox: &Inbox<Event>, (key, value): (&Bytes, Option<&Bytes>)) {
-    match StatusRecord::decode(key, value) {
-        Ok(Some(record)) => inbox.push(Event::Status(record)),
-        Ok(None) => {}
-        Err(error) => tracing::error!(%error, "a record of the status topic is skipped"),
+/// Takes a record of the status topic into the herder's inbox.
+pub fn status_record(inbox: &Inbox<Event>, record: &LogRecord) {
+    match record.key.as_ref().map(|key| StatusRecord::decode(key, record.value.as_ref())) {
+        Some(Ok(Some(record))) => inbox.push(Event::Status(record)),
+        Some(Ok(None)) | None => {}
+        Some(Err(error)) => tracing::error!(offset = record.offset, %error, "a record of the status topic is skipped"),
     }
 }
 
@@ -99,6 +100,12 @@ impl TaskListener for ToInbox {
     }
 }
 
+impl ConnectorListener for ToInbox {
+    fn on_reconfigure(&self, name: &str) {
+        self.0.push(Event::Reconfigure(name.to_owned()));
+    }
+}
+
 /// The loop's own things, while it runs.
 struct Running {
     driver: Driver,
@@ -108,9 +115,9 @@ struct Running {
     replies: HashMap<ReplyId, oneshot::Sender<Result<Answer, HerderError>>>,
     next_reply: ReplyId,
     /// States not yet handed to the status log.
-    unwritten: VecDeque<KeyValue>,
-    /// The write of states under way: what it writes, in case it must be tried again.
-    writing: Option<BoxFuture<'static, Vec<KeyValue>>>,
+    unwritten: VecDeque<StatusRecord>,
+    /// The write of states under way; returns those that must be tried again.
+    writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
 }
 
 impl Driver {
@@ -225,11 +232,9 @@ impl Running {
     fn act(&mut self, action: Action) {
         match action {
             Action::Run(name, step) => self.run_step(name, step),
-            Action::WriteConfig(records) => self.write_config(&records),
-            Action::WriteStatus(record) => match record.encode() {
-                Ok(record) => self.unwritten.push_back(record),
-                Err(error) => tracing::error!(%error, "a state cannot be written"),
-            },
+            Action::WriteConfig(records) => self.write_config(records),
+            Action::WriteStatus(record) if self.logs.status.is_none() => self.driver.inbox.push(Event::Status(record)),
+            Action::WriteStatus(record) => self.unwritten.push_back(record),
             Action::Reply(reply, answer) => {
                 if let Some(waiting) = self.replies.remove(&reply) {
                     // A caller that gave up wants no answer.
@@ -249,13 +254,15 @@ impl Running {
 
     /// Begins to write states that wait, unless some are being written: their order counts.
     fn write_statuses(&mut self) {
+        let Some(log) = self.logs.status.clone() else { return };
         if self.writing.is_some() || self.unwritten.is_empty() {
             return;
         }
-        let batch: Vec<KeyValue> = self.unwritten.drain(..self.unwritten.len().min(STATUS_BATCH_MAX)).collect();
-        let log = self.logs.status.clone();
+        let batch: Vec<StatusRecord> = self.unwritten.drain(..self.unwritten.len().min(STATUS_BATCH_MAX)).collect();
         self.writing = Some(Box::pin(async move {
-            match log.append(batch.clone()).await {
+            let encoded: Result<Vec<KeyValue>> = batch.iter().map(StatusRecord::encode).collect();
+            let written = async { log.append_all(encoded?).await };
+            match written.await {
                 Ok(()) => Vec::new(),
                 Err(error) => {
                     tracing::warn!(%error, "states could not be written and are tried again");
@@ -266,14 +273,18 @@ impl Running {
         }));
     }
 
-    fn write_config(&mut self, records: &[ConfigRecord]) {
-        let (stage, failure) = describe(records);
+    fn write_config(&mut self, records: Vec<ConfigRecord>) {
+        let inbox = self.driver.inbox.clone();
+        let Some(log) = self.logs.config.clone() else {
+            records.into_iter().for_each(|record| inbox.push(Event::Config(record)));
+            inbox.push(Event::Written(Ok(())));
+            return;
+        };
+        let (stage, failure) = describe(&records);
         self.set_stage(stage);
-        let encoded: Result<Vec<KeyValue>> = records.iter().map(ConfigRecord::encode).collect();
-        let (log, inbox) = (self.logs.config.clone(), self.driver.inbox.clone());
         spawn(TaskKind::Herder, async move {
             let written = async {
-                log.append(encoded?).await?;
+                log.append_all(records.iter().map(ConfigRecord::encode).collect::<Result<Vec<_>>>()?).await?;
                 log.read_to_end().await
             };
             let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
@@ -295,7 +306,6 @@ impl Running {
         let cluster = self.driver.state.cluster();
         let work = StepWork {
             runner: self.runner.clone(),
-            inbox: self.driver.inbox.clone(),
             listener: self.listener.clone(),
             props: cluster.config(&name).cloned().unwrap_or_default(),
             target: cluster.target(&name),
@@ -308,8 +318,9 @@ impl Running {
             },
             name,
         };
+        let inbox = self.driver.inbox.clone();
         spawn(TaskKind::Herder, async move {
-            let (name, inbox) = (work.name.clone(), work.inbox.clone());
+            let name = work.name.clone();
             let panicked = |panic: Box<dyn std::any::Any + Send>| Error::bug(format!("panic: {}", panic_text(&*panic)));
             let ended = AssertUnwindSafe(work.run(step.clone())).catch_unwind().await.map_err(panicked);
             inbox.push(Event::StepDone(name, ended.unwrap_or_else(|error| broken(step, &error))));
@@ -320,7 +331,6 @@ impl Running {
 /// One step under way.
 struct StepWork {
     runner: Arc<dyn Runner>,
-    inbox: Arc<Inbox<Event>>,
     listener: Arc<ToInbox>,
     name: String,
     props: Props,
@@ -337,21 +347,14 @@ impl StepWork {
             })
         };
         match step {
-            Step::StartConnector => {
-                let inbox = self.inbox.clone();
-                let reconfigure = Arc::new(move |name: &str| inbox.push(Event::Reconfigure(name.to_owned())));
-                let started = self.runner.start_connector(&self.name, &self.props, self.target, reconfigure).await;
-                Outcome::ConnectorStarted(traced(started))
-            }
+            Step::StartConnector => Outcome::ConnectorStarted(traced(self.set_target(self.target).await)),
             Step::StopConnector => {
                 self.runner.stop_connector(&self.name).await;
                 Outcome::ConnectorStopped
             }
-            Step::SetTarget(target) => {
-                Outcome::TargetSet(target, traced(self.runner.set_target(&self.name, target).await))
-            }
+            Step::SetTarget(target) => Outcome::TargetSet(target, traced(self.set_target(target).await)),
             Step::MakeTaskConfigs => {
-                let made = self.runner.task_configs(&self.name, &self.props).await;
+                let made = self.runner.task_configs(&self.name).await;
                 Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
             }
             Step::StopTasks(TaskSet::These(tasks)) => {
@@ -365,6 +368,10 @@ impl StepWork {
             }
             step => broken(step, &Error::bug("not a step for the driver")),
         }
+    }
+
+    async fn set_target(&self, target: TargetState) -> Result<()> {
+        self.runner.set_target(&self.name, &self.props, target, self.listener.clone()).await
     }
 
     /// Starts all; returns those that could not be.

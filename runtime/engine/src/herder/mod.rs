@@ -5,6 +5,7 @@
 //! Standalone and distributed herders are the same actor over different logs.
 
 mod decisions;
+pub mod distributed;
 mod driver;
 mod event;
 mod handle;
@@ -12,11 +13,16 @@ mod interface;
 mod lane;
 #[cfg(test)]
 mod lifecycle_tests;
+mod offsets;
+#[cfg(test)]
+mod refusal_tests;
 mod runner;
 mod session_key;
 mod snapshot;
+pub mod standalone;
 mod start;
 mod state;
+mod worker_runner;
 
 pub use driver::SetLoggerLevel;
 pub use handle::HerderHandle;
@@ -24,5 +30,5 @@ pub use interface::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, Herder,
     HerderError, NewConnector, OffsetEntry, RestartRequest, TaskInfo, TaskStatus,
 };
-pub use runner::{Reconfigure, Runner};
+pub use runner::Runner;
 pub use start::{HerderSetup, StartedHerder};

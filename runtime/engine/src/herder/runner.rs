@@ -1,4 +1,4 @@
-//! What a herder needs of a worker. The worker implements it; tests of the herder bring their own.
+//! What a herder needs of a worker. Tests of the herder bring their own.
 
 use std::sync::Arc;
 
@@ -7,41 +7,32 @@ use couplet_api::Result;
 use couplet_api::config::Props;
 
 use super::{HerderError, OffsetEntry};
-use crate::worker::{TargetState, TaskId, TaskStart};
-
-/// Called with the name of a connector that wants other tasks; must not block.
-pub type Reconfigure = dyn Fn(&str) + Send + Sync;
+use crate::worker::{ConnectorListener, TargetState, TaskId, TaskStart};
 
 /// Runs connectors and tasks. Calls for one connector follow one another, calls for several overlap.
 #[async_trait]
 pub trait Runner: Send + Sync {
-    /// Makes the connector and, when `target` is STARTED, starts it. `reconfigure` is called with the name whenever the
-    /// connector asks for new tasks.
+    /// Brings the connector, which may not be there yet, into `target`: only a STARTED one runs. Its tasks follow.
+    /// `listener` hears when it wants other tasks.
     ///
     /// # Errors
     /// Any: the connector is FAILED.
-    async fn start_connector(
+    async fn set_target(
         &self,
         name: &str,
         props: &Props,
         target: TargetState,
-        reconfigure: Arc<Reconfigure>,
+        listener: Arc<dyn ConnectorListener>,
     ) -> Result<()>;
 
     /// Stops the connector, within the worker's time limit; nothing is left of it.
     async fn stop_connector(&self, name: &str);
 
-    /// Pauses, resumes or stops the connector and its tasks.
-    ///
-    /// # Errors
-    /// When the connector cannot be started again: it is FAILED.
-    async fn set_target(&self, name: &str, target: TargetState) -> Result<()>;
-
     /// Task configs as the connector makes them, with what the runtime adds to each.
     ///
     /// # Errors
     /// `Kind::Remote` is tried again; any other kind fails the connector.
-    async fn task_configs(&self, name: &str, props: &Props) -> Result<Vec<Props>>;
+    async fn task_configs(&self, name: &str) -> Result<Vec<Props>>;
 
     /// Starts a task; its listener hears of its life.
     ///

@@ -19,7 +19,7 @@ use super::session_key::SessionKeys;
 use super::state::HerderState;
 use super::{ClusterSnapshot, HerderHandle};
 use crate::plugins::Plugins;
-use crate::storage::record_log::Inbox;
+use crate::storage::inbox::Inbox;
 use crate::worker_config::{Mode, ModeConfig, WorkerConfig};
 
 /// Most requests that wait for the herder; more wait at its door.
@@ -60,7 +60,7 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// `Kind::Config` when a setting is wrong.
-pub(super) fn start<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) -> F) -> Result<StartedHerder>
+pub(super) fn begin<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) -> F) -> Result<StartedHerder>
 where
     F: Future<Output = Result<Opened>> + Send + 'static,
 {

@@ -2,7 +2,7 @@
 
 pub mod cluster_state;
 pub mod config_store;
-pub mod record_log;
+pub mod inbox;
 pub mod status_store;
 
 mod java_map;

@@ -1,0 +1,112 @@
+//! The herder of a distributed worker: config, status and offsets in topics. A group of one for now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use couplet_api::clock::SystemClock;
+use couplet_api::config::Props;
+use couplet_api::{Error, Result};
+use couplet_kafka::clients::{Admin, ClientSettings};
+use couplet_kafka::{TopicLog, TopicSpec};
+
+use super::driver::{Logs, config_record, status_record};
+use super::event::Event;
+use super::start::{HerderSetup, Opened, StartedHerder, begin};
+use super::worker_runner::WorkerRunner;
+use crate::plugins::Plugins;
+use crate::storage::inbox::Inbox;
+use crate::storage::{KafkaOffsetStore, OffsetStore};
+use crate::worker::Worker;
+use crate::worker_config::{DistributedConfig, ModeConfig, WorkerConfig};
+
+/// How long brokers may take to answer at the start, as Java's admin client waits.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Starts the herder. Returns at once; the rest goes on in the background.
+///
+/// # Errors
+/// `Kind::Config` when a setting is wrong.
+pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
+    let (config, plugins) = (setup.config.clone(), setup.plugins.clone());
+    let ModeConfig::Distributed(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
+    let own = own.clone();
+    begin(setup, move |inbox| open(config, own, plugins, inbox))
+}
+
+async fn open(
+    config: Arc<WorkerConfig>,
+    own: DistributedConfig,
+    plugins: Plugins,
+    inbox: Arc<Inbox<Event>>,
+) -> Result<Opened> {
+    let clients = ClientSettings::of_worker(&config.props);
+    let cluster_id = Admin::new(&clients)?.with_timeout(CONNECT_TIMEOUT).cluster_id().await?;
+    tracing::info!(cluster_id, "Kafka cluster found");
+    let spec = |store: &str, name: &str, partitions, replication_factor| TopicSpec {
+        name: name.to_owned(),
+        partitions,
+        replication_factor,
+        configs: topic_settings(&config.props, store),
+    };
+    let config_topic = spec("config", &own.config_storage_topic, 1, own.config_storage_replication_factor);
+    let status_topic =
+        spec("status", &own.status_storage_topic, own.status_storage_partitions, own.status_storage_replication_factor);
+    let offset_topic =
+        spec("offset", &own.offset_storage_topic, own.offset_storage_partitions, own.offset_storage_replication_factor);
+    let (for_config, for_status) = (inbox.clone(), inbox);
+    let (config_log, status_log, offsets) = tokio::try_join!(
+        TopicLog::open(&clients, config_topic, Box::new(move |record| config_record(&for_config, &record))),
+        TopicLog::open(&clients, status_topic, Box::new(move |record| status_record(&for_status, &record))),
+        KafkaOffsetStore::open(&clients, offset_topic),
+    )?;
+    let (config_log, status_log) = (Arc::new(config_log), Arc::new(status_log));
+    let offsets: Arc<dyn OffsetStore> = Arc::new(offsets);
+    let worker = Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock));
+    let runner = Arc::new(WorkerRunner { worker, config, plugins, offsets: offsets.clone() });
+    let logs = Logs { config: Some(config_log), status: Some(status_log) };
+    let open_logs = logs.clone();
+    let close = Box::pin(async move {
+        offsets.close().await;
+        // The herder has ended, so nobody else holds them.
+        for log in [open_logs.config, open_logs.status].into_iter().flatten() {
+            if let Ok(log) = Arc::try_unwrap(log) {
+                log.close().await;
+            }
+        }
+    });
+    Ok(Opened { logs, runner, cluster_id, close })
+}
+
+/// Settings of an internal topic: `<store>.storage.*` but for what has keys of its own (KIP-605). It is compacted
+/// whatever a user says.
+fn topic_settings(props: &Props, store: &str) -> Vec<(String, String)> {
+    let mut settings = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+    for (key, value) in props.with_prefix(&format!("{store}.storage.")).iter() {
+        match (key, value) {
+            ("topic" | "partitions" | "replication.factor", _) | (_, None) => {}
+            ("cleanup.policy", Some(_)) => {
+                tracing::warn!("{store}.storage.cleanup.policy is ignored: the topic is always compacted");
+            }
+            (key, Some(value)) => settings.push((key.to_owned(), value.to_owned())),
+        }
+    }
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_topics_are_compacted_and_take_other_settings() {
+        let props = Props::from_iter([
+            ("config.storage.topic", "c"),
+            ("config.storage.replication.factor", "1"),
+            ("config.storage.cleanup.policy", "delete"),
+            ("config.storage.min.insync.replicas", "2"),
+            ("offset.storage.segment.bytes", "9"),
+        ]);
+        let want = [("cleanup.policy", "compact"), ("min.insync.replicas", "2")];
+        assert_eq!(topic_settings(&props, "config"), want.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
+}
