@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use couplet_api::data::{OffsetMap, Position, Record, SourceRecord};
-use couplet_api::source::SourceBatch;
+use couplet_api::source::{Durable, SourceBatch};
 use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::{
     Admin, ClientSettings, Deliveries, Failure, Outgoing, Producer, Report, Reports, Role, SendError, Sender, Topic,
@@ -34,6 +34,13 @@ struct Ready {
     position: Arc<dyn Position>,
 }
 
+/// What a poll brought.
+enum Polled {
+    Record(SourceRecord),
+    /// The source stands here although no record says so.
+    Offset(Durable),
+}
+
 /// What sending waits for.
 pub(super) enum Hold {
     /// Nothing.
@@ -59,7 +66,7 @@ pub(super) struct SourceFlow {
     pub(super) reports: Arc<Reports>,
     topics: HashMap<Arc<str>, Arc<Topic>>,
     /// Polled and not yet transformed.
-    backlog: VecDeque<SourceRecord>,
+    backlog: VecDeque<Polled>,
     ready: Option<Ready>,
     pub(super) hold: Hold,
     buffer: BytesMut,
@@ -118,7 +125,9 @@ impl SourceFlow {
 
     /// Takes over the records of `batch`, in order.
     pub(super) fn take(&mut self, batch: &mut SourceBatch) {
-        self.backlog.extend(batch.drain());
+        let offset = batch.take_offset();
+        self.backlog.extend(batch.drain().map(Polled::Record));
+        self.backlog.extend(offset.map(Polled::Offset));
     }
 
     /// Gives up what was not sent; the source will give it again after a restart.
@@ -136,10 +145,14 @@ impl SourceFlow {
             let ready = match self.ready.take() {
                 Some(ready) => ready,
                 None => match self.backlog.pop_front() {
-                    Some(record) => match self.transform(record, run)? {
+                    Some(Polled::Record(record)) => match self.transform(record, run)? {
                         Some(ready) => ready,
                         None => continue,
                     },
+                    Some(Polled::Offset(Durable { partition, offset })) => {
+                        self.finish_unsent(&partition, offset);
+                        continue;
+                    }
                     None => return Ok(()),
                 },
             };
@@ -166,11 +179,8 @@ impl SourceFlow {
                 Ok(None)
             }
             Err(failed) if self.schedule_retry(&failed, run) => {
-                self.backlog.push_front(SourceRecord {
-                    record: before,
-                    source_partition: partition,
-                    source_offset: position,
-                });
+                let again = SourceRecord { record: before, source_partition: partition, source_offset: position };
+                self.backlog.push_front(Polled::Record(again));
                 Ok(None)
             }
             Err(failed) => {
@@ -181,7 +191,7 @@ impl SourceFlow {
         }
     }
 
-    /// A filtered or skipped record is done; its offset is committed behind those before it.
+    /// A filtered or skipped record, or an offset without one, is done; it is committed behind those before it.
     fn finish_unsent(&mut self, partition: &OffsetMap, position: Arc<dyn Position>) {
         let token = self.submitted.submit(partition, position, 0);
         self.submitted.done(token);

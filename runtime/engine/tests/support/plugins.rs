@@ -66,7 +66,8 @@ impl Traces {
     }
 }
 
-/// Sends `count` numbers to `topic`, from where the stored offset ends. `panic.at` and `fail.at` end it early.
+/// Sends `count` numbers to `topic`, from where the stored offset ends. `panic.at` and `fail.at` end it early;
+/// `offset.at.end` is an offset without a record.
 pub struct CountingSource;
 
 #[derive(Default)]
@@ -76,6 +77,7 @@ struct CountingTask {
     topic: Arc<str>,
     panic_at: Option<i64>,
     fail_at: Option<i64>,
+    offset_at_end: Option<i64>,
     partition: OffsetMap,
     traces: Arc<Traces>,
 }
@@ -122,13 +124,20 @@ impl SourceTask for CountingTask {
         self.count = number(props, "count").unwrap_or(i64::MAX);
         self.panic_at = number(props, "panic.at");
         self.fail_at = number(props, "fail.at");
+        self.offset_at_end = number(props, "offset.at.end");
         self.topic = props.get("topic").expect("topic").into();
         Ok(())
     }
 
     async fn poll(&mut self, batch: &mut SourceBatch) -> Result<()> {
         if self.next >= self.count {
-            return std::future::pending().await;
+            return match self.offset_at_end.take() {
+                Some(next) => {
+                    batch.push_offset(self.partition.clone(), Arc::new(OffsetMap::new([("next", Value::Int64(next))])));
+                    Ok(())
+                }
+                None => std::future::pending().await,
+            };
         }
         while self.next < self.count && !batch.is_full() {
             assert_ne!(Some(self.next), self.panic_at, "told to panic");

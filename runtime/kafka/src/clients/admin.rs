@@ -16,6 +16,10 @@ use super::native::{Client, ClientKind, LastError};
 const LEAVING_MAX: Duration = Duration::from_secs(3);
 const LEAVING_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a new topic may take to become known, and how often that is looked at.
+const VISIBLE_MAX: Duration = Duration::from_secs(30);
+const VISIBLE_PAUSE: Duration = Duration::from_millis(50);
+
 /// A topic as it is to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
@@ -184,9 +188,18 @@ impl Admin {
                 return Err(Error::new(kind, format!("Unable to create topic {}: {failure}", spec.name)));
             }
         }
-        match self.partition_count(&spec.name).await? {
-            Some(count) => Ok(count),
-            None => Err(Error::remote(format!("topic {} was created and is not there yet", spec.name))),
+        self.new_partition_count(&spec.name).await
+    }
+
+    /// A new topic is known to all brokers a moment after it was created.
+    async fn new_partition_count(&self, topic: &str) -> Result<i32> {
+        let begun = Instant::now();
+        loop {
+            match self.partition_count(topic).await? {
+                Some(count) => return Ok(count),
+                None if begun.elapsed() < VISIBLE_MAX => tokio::time::sleep(VISIBLE_PAUSE).await,
+                None => return Err(Error::remote(format!("topic {topic} was created and is not there yet"))),
+            }
         }
     }
 
