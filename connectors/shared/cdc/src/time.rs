@@ -92,12 +92,13 @@ pub fn iso_time(micros: i64) -> String {
     out
 }
 
-/// `2024-02-29T13:14:15.123Z`. `micros`: since the epoch.
-pub fn iso_timestamp(micros: i64, fraction: Fraction) -> String {
+/// `2024-02-29T13:14:15.123Z`. `seconds`: since the epoch; `micros`: of that second. Together they reach beyond what
+/// 64 bits of microseconds hold.
+pub fn iso_timestamp(seconds: i64, micros: i64, fraction: Fraction) -> String {
     let mut out = String::with_capacity(28);
-    push_date(&mut out, micros.div_euclid(MICROS_PER_DAY));
+    push_date(&mut out, seconds.div_euclid(86_400));
     out.push('T');
-    push_time(&mut out, micros.rem_euclid(MICROS_PER_DAY), fraction);
+    push_time(&mut out, seconds.rem_euclid(86_400) * 1_000_000 + micros, fraction);
     out.push('Z');
     out
 }
@@ -125,9 +126,9 @@ mod tests {
 
     #[test]
     fn text_is_iso_8601() {
-        assert_eq!(iso_timestamp(1_709_212_455_123_456, Fraction::Shortest), "2024-02-29T13:14:15.123456Z");
-        assert_eq!(iso_timestamp(-1, Fraction::Shortest), "1969-12-31T23:59:59.999999Z");
-        assert_eq!(iso_timestamp(0, Fraction::Fixed(3)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso_timestamp(1_709_212_455, 123_456, Fraction::Shortest), "2024-02-29T13:14:15.123456Z");
+        assert_eq!(iso_timestamp(-1, 999_999, Fraction::Shortest), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(iso_timestamp(0, 0, Fraction::Fixed(3)), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso_date(-719_162), "0001-01-01Z");
         assert_eq!(iso_date(days_from_civil(-43, 3, 15)), "-0043-03-15Z");
         assert_eq!(iso_date(days_from_civil(294_276, 12, 31)), "+294276-12-31Z");

@@ -1,0 +1,350 @@
+//! The connector's background task: it owns the connections, decides between snapshot and stream, and hands records
+//! over through a channel whose content is bounded in bytes.
+
+use std::sync::Arc;
+
+use couplet_api::error::Error;
+use couplet_api::spawn::{TaskKind, spawn};
+use couplet_api::{Kind, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{self, Slot};
+use crate::config::PgConfig;
+use crate::offset::PgPosition;
+use crate::record::{Records, Sized};
+use crate::types::TypeRegistry;
+use crate::wire::{Lsn, Sql, WalSender};
+use crate::{publication, snapshot, stream};
+
+/// Records handed over together.
+pub(crate) struct Chunk {
+    /// In order.
+    pub(crate) records: Vec<Sized>,
+    /// Where the source stands behind them, when no record says so.
+    pub(crate) advance: Option<Arc<PgPosition>>,
+    /// Its share of the byte budget, given back when it is dropped.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Records that make a chunk worth sending although more are there.
+const CHUNK_RECORDS: usize = 512;
+/// Bytes that do.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Chunks that may wait; their bytes are bounded by the budget.
+const CHUNKS: usize = 64;
+/// Bytes that one permit of the budget stands for.
+const PERMIT_BYTES: usize = 1 << 10;
+
+const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
+
+/// What the background task is given.
+pub(crate) struct FeedContext {
+    /// Settings.
+    pub(crate) config: Arc<PgConfig>,
+    /// Maker of records.
+    pub(crate) records: Arc<Records>,
+    /// The position to take up from; none: from the beginning.
+    pub(crate) stored: Option<PgPosition>,
+}
+
+/// Handle of the background task.
+pub(crate) struct Feed {
+    /// Where chunks arrive.
+    pub(crate) chunks: mpsc::Receiver<Chunk>,
+    /// Up to where everything is durable.
+    pub(crate) durable: watch::Sender<Lsn>,
+    cancel: CancellationToken,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Feed {
+    /// Starts the task.
+    pub(crate) fn start(context: FeedContext) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let (durable, confirmed) = watch::channel(Lsn::default());
+        let cancel = CancellationToken::new();
+        let permits = (context.config.queue_bytes / PERMIT_BYTES).clamp(CHUNK_BYTES / PERMIT_BYTES, 1 << 30);
+        let outbox = Outbox {
+            records: Vec::new(),
+            bytes: 0,
+            advance: None,
+            sender,
+            budget: Arc::new(Semaphore::new(permits)),
+            permits,
+        };
+        let stop = cancel.clone();
+        let task = spawn(TaskKind::Client, async move {
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                result = Box::pin(run(context, outbox, confirmed)) => result,
+            }
+        });
+        Feed { chunks, durable, cancel, task }
+    }
+
+    /// Waits for the end of a task whose channel is closed and returns why it ended.
+    pub(crate) async fn outcome(&mut self) -> Result<()> {
+        match (&mut self.task).await {
+            Ok(result) => result,
+            Err(error) => Err(Error::bug(format!("the connector's background task ended: {error}"))),
+        }
+    }
+
+    /// Stops the task and closes its connections.
+    pub(crate) async fn stop(mut self) {
+        self.cancel.cancel();
+        self.chunks.close();
+        if let Err(error) = self.outcome().await {
+            tracing::debug!(%error, "stopped");
+        }
+    }
+}
+
+/// Collects records into chunks.
+pub(crate) struct Outbox {
+    /// Records of the next chunk.
+    pub(crate) records: Vec<Sized>,
+    bytes: usize,
+    advance: Option<Arc<PgPosition>>,
+    sender: mpsc::Sender<Chunk>,
+    budget: Arc<Semaphore>,
+    permits: usize,
+}
+
+/// Room for one chunk.
+pub(crate) struct Room(OwnedSemaphorePermit, mpsc::OwnedPermit<Chunk>);
+
+impl Outbox {
+    /// Counts records that were put into `records` from position `from` on.
+    pub(crate) fn count(&mut self, from: usize) {
+        self.bytes += self.records[from..].iter().map(|(_, bytes)| bytes).sum::<usize>();
+    }
+
+    /// Adds one record.
+    pub(crate) fn push(&mut self, record: Sized) {
+        self.bytes += record.1;
+        self.records.push(record);
+    }
+
+    /// Says where the source stands behind all records added so far.
+    pub(crate) fn advance(&mut self, position: Arc<PgPosition>) {
+        self.advance = Some(position);
+    }
+
+    /// Whether it should be sent although more may follow at once.
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= CHUNK_RECORDS || self.bytes >= CHUNK_BYTES
+    }
+
+    /// Whether there is nothing to send.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.advance.is_none()
+    }
+
+    /// Waits for room for what was collected. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub(crate) async fn room(&self) -> Result<Room> {
+        let permits = (self.bytes / PERMIT_BYTES).clamp(1, self.permits);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let gone = || Error::new(Kind::Fenced, "the task stopped");
+        let share = self.budget.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
+        let place = self.sender.clone().reserve_owned().await.map_err(|_| gone())?;
+        Ok(Room(share, place))
+    }
+
+    /// Sends what was collected.
+    pub(crate) fn send(&mut self, Room(permit, place): Room) {
+        self.bytes = 0;
+        let records = std::mem::take(&mut self.records);
+        place.send(Chunk { records, advance: self.advance.take(), permit });
+    }
+
+    /// Waits for room and sends what was collected, if anything.
+    ///
+    /// # Errors
+    /// When the task is gone.
+    pub(crate) async fn flush(&mut self) -> Result<()> {
+        if !self.is_empty() {
+            let room = self.room().await?;
+            self.send(room);
+        }
+        Ok(())
+    }
+}
+
+async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receiver<Lsn>) -> Result<()> {
+    let FeedContext { config, records, stored } = context;
+    let mode = config.snapshot.mode;
+    let sql = Sql::connect(&config.connection, "Debezium General").await?;
+    let mut types = TypeRegistry::load(&sql).await?;
+    check_table_limit(&sql, &config).await?;
+    let slot = usable_slot(&sql, &config).await?;
+    let stored = still_available(stored, slot.as_ref(), &config)?;
+    let snapshot_due = mode.data && (mode.always || stored.as_ref().is_none_or(PgPosition::in_snapshot));
+
+    let mut session = match mode.stream {
+        true => Some(open_stream(&sql, &config, slot.as_ref(), snapshot_due).await?),
+        false => None,
+    };
+    let start = if snapshot_due {
+        tokio::time::sleep(config.snapshot.delay).await;
+        let exported = session.as_ref().and_then(|s| s.exported.clone());
+        let plan = snapshot::Plan { config: &config, records: &records, exported };
+        let end = Box::pin(snapshot::take(plan, &mut types, &mut outbox)).await.map_err(producer_failed)?;
+        outbox.flush().await?;
+        tokio::time::sleep(config.snapshot.streaming_delay).await;
+        Some(end)
+    } else {
+        stored
+    };
+    let Some(OpenStream { wal, first, .. }) = session.take() else {
+        tracing::info!("the snapshot is complete; snapshot.mode asks for no streaming");
+        // The task stays, as Debezium's does, until it is stopped.
+        return std::future::pending().await;
+    };
+    let start = match start {
+        Some(position) => position,
+        None => PgPosition { lsn: first, ts_us: Some(records.now_us()), ..PgPosition::default() },
+    };
+    let streaming = stream::Streaming { config, records, sql, types, outbox, confirmed };
+    Box::pin(streaming.run(wal, start)).await.map_err(producer_failed)
+}
+
+/// The line every failure of Debezium's snapshot or stream begins with.
+fn producer_failed(error: Error) -> Error {
+    if matches!(error.kind(), Kind::Remote | Kind::Fenced) {
+        return error;
+    }
+    let kind = if error.kind() == Kind::Data { Kind::Fatal } else { error.kind() };
+    Error::new(kind, "An exception occurred in the change event producer. This connector will be stopped.")
+        .with_class("org.apache.kafka.connect.errors.ConnectException")
+        .caused_by(error)
+}
+
+/// The slot, if it exists for this plugin and database.
+async fn usable_slot(sql: &Sql, config: &PgConfig) -> Result<Option<Slot>> {
+    if !config.snapshot.mode.stream {
+        return Ok(None);
+    }
+    if config.plugin != "pgoutput" {
+        let cause = Error::config(format!(
+            "plugin.name={} is not supported; set plugin.name=pgoutput, which is built into PostgreSQL",
+            config.plugin
+        ));
+        return Err(Error::config("Creation of replication slot failed").with_class(DEBEZIUM_ERROR).caused_by(cause));
+    }
+    let level = catalog::parameter(sql, "wal_level").await?.unwrap_or_default();
+    if level != "logical" {
+        let cause = Error::config(format!(
+            "Postgres server wal_level property must be 'logical' but is: '{level}'; set wal_level=logical in \
+             postgresql.conf and restart the server"
+        ));
+        return Err(Error::config("Creation of replication slot failed").with_class(DEBEZIUM_ERROR).caused_by(cause));
+    }
+    let slot = catalog::slot(sql, &config.slot).await?;
+    let ours = |slot: &Slot| {
+        slot.plugin.as_deref() == Some("pgoutput")
+            && slot.database.as_deref() == Some(config.connection.database.as_str())
+    };
+    Ok(slot.filter(ours))
+}
+
+/// The stored position, if the slot still has everything behind it. A lost one is an error unless
+/// `snapshot.mode=when_needed` asks for a new snapshot.
+fn still_available(stored: Option<PgPosition>, slot: Option<&Slot>, config: &PgConfig) -> Result<Option<PgPosition>> {
+    let mode = config.snapshot.mode;
+    let Some(position) = stored else { return Ok(None) };
+    let unfinished = position.in_snapshot() || mode.always || !mode.stream;
+    if unfinished || !config.check_position {
+        return Ok(Some(position));
+    }
+    let kept =
+        |slot: &Slot| !slot.lost && slot.restart.is_none_or(|restart| position.needed().is_none_or(|n| restart <= n));
+    if slot.is_some_and(kept) {
+        return Ok(Some(position));
+    }
+    let at = match slot {
+        None => format!("replication slot '{}' does not exist", config.slot),
+        Some(slot) if slot.lost => format!("replication slot '{}' was invalidated by the server", config.slot),
+        Some(slot) => format!(
+            "replication slot '{}' begins at {}",
+            config.slot,
+            slot.restart.map(|lsn| lsn.to_string()).unwrap_or_default()
+        ),
+    };
+    if mode.on_lost_position {
+        tracing::warn!(
+            offset = position.describe(),
+            at,
+            "the stored position is no longer available; taking a new snapshot"
+        );
+        return Ok(None);
+    }
+    let text = format!(
+        "The connector is trying to read change stream starting at {}, but this is no longer available on the server. \
+         Reconfigure the connector to use a snapshot mode when needed.",
+        position.describe()
+    );
+    Err(Error::fatal(text).with_class(DEBEZIUM_ERROR).caused_by(Error::fatal(at)))
+}
+
+/// A walsender session with its slot.
+struct OpenStream {
+    wal: WalSender,
+    /// Where streaming begins without a stored position.
+    first: Lsn,
+    /// Consistent point and name of the snapshot to read, for a snapshot that is due.
+    exported: Option<(Lsn, String)>,
+}
+
+async fn open_stream(sql: &Sql, config: &PgConfig, slot: Option<&Slot>, snapshot_due: bool) -> Result<OpenStream> {
+    publication::prepare_publication(sql, config).await?;
+    publication::set_replica_identities(sql, config).await?;
+    let failed = |error: Error| {
+        let mut text = "Creation of replication slot failed".to_owned();
+        if error.message().contains("already exists") {
+            text.push_str(
+                "; when setting up multiple connectors for the same database host, please make sure to use a distinct \
+                 replication slot name for each.",
+            );
+        }
+        Error::new(error.kind(), text).with_class(DEBEZIUM_ERROR).caused_by(error)
+    };
+    let mut wal = WalSender::connect(&config.connection).await.map_err(failed)?;
+    let created = match (slot, snapshot_due) {
+        (None, _) => Some(wal.create_slot(&config.slot, false, config.failover_slot).await.map_err(failed)?),
+        // The slot's own snapshot is long gone. A second, temporary slot gives a new one together with the exact
+        // position from which the first slot goes on.
+        (Some(_), true) => {
+            let name = format!("{}_snapshot", &config.slot[..config.slot.len().min(50)]);
+            Some(wal.create_slot(&name, true, false).await.map_err(failed)?)
+        }
+        (Some(_), false) => None,
+    };
+    let first = match (&created, slot) {
+        (Some(created), _) => created.consistent_point,
+        (None, Some(Slot { confirmed: Some(confirmed), .. })) => *confirmed,
+        (None, _) => catalog::log_end(sql).await?,
+    };
+    let exported = created.and_then(|c| Some((c.consistent_point, c.snapshot?)));
+    Ok(OpenStream { wal, first, exported })
+}
+
+async fn check_table_limit(sql: &Sql, config: &PgConfig) -> Result<()> {
+    let Some((limit, fail)) = config.table_limit else { return Ok(()) };
+    let tables = publication::captured_tables(sql, config).await?.len();
+    if tables <= limit {
+        return Ok(());
+    }
+    let text =
+        format!("Guardrail limit exceeded: {tables} tables would be captured, guardrail.collections.max is {limit}");
+    if fail {
+        return Err(Error::config(text).with_class(DEBEZIUM_ERROR));
+    }
+    tracing::warn!(text);
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The stream of changes: socket to records. Event-driven: whatever is there is handed over before it waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use couplet_api::Result;
+use couplet_api::error::Error;
+use couplet_cdc::{Heartbeat, TableId};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::catalog::{self, Column, Table};
+use crate::config::PgConfig;
+use crate::decode::{Change, Relation, as_debezium_reads, decode};
+use crate::emit::Emitter;
+use crate::feed::Outbox;
+use crate::offset::PgPosition;
+use crate::record::Records;
+use crate::schema::TableSchema;
+use crate::types::{TypeRegistry, relation_length_and_scale};
+use crate::wire::{Lsn, Sql, WalEvent, WalSender};
+
+/// Bytes of log without interest that are worth a stored position of their own.
+const ADVANCE_BYTES: u64 = 1 << 10;
+/// Longest time between status reports, below the server's default time-out of a minute.
+const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(20);
+
+/// What streaming needs besides the session.
+pub(crate) struct Streaming {
+    /// Settings.
+    pub(crate) config: Arc<PgConfig>,
+    /// Maker of records.
+    pub(crate) records: Arc<Records>,
+    /// For the catalogue and heartbeats.
+    pub(crate) sql: Sql,
+    /// Known types.
+    pub(crate) types: TypeRegistry,
+    /// Where records go.
+    pub(crate) outbox: Outbox,
+    /// Up to where everything is durable.
+    pub(crate) confirmed: watch::Receiver<Lsn>,
+}
+
+/// The running stream.
+struct Loop {
+    wal: WalSender,
+    emitter: Emitter,
+    heartbeat: Heartbeat,
+    /// End of what was received.
+    received: Lsn,
+    next_status: Instant,
+    next_advance: Instant,
+    /// Position last said without a record, or with one.
+    told: Lsn,
+}
+
+impl Streaming {
+    /// Streams from behind `start` until the connection fails.
+    ///
+    /// # Errors
+    /// As the server or the network says, or when a change cannot be read.
+    pub(crate) async fn run(mut self, wal: WalSender, start: PgPosition) -> Result<()> {
+        let from = start.stream_from();
+        let wal = self.begin(wal, from).await?;
+        tracing::info!(%from, slot = self.config.slot, "streaming");
+        let now = Instant::now();
+        let mut state = Loop {
+            wal,
+            heartbeat: Heartbeat::new(
+                self.config.heartbeat_ms,
+                self.config.naming.heartbeat_topic(),
+                &self.config.naming.prefix,
+            ),
+            emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
+            received: from,
+            next_status: now,
+            next_advance: now + self.status_interval(),
+            told: from,
+        };
+        loop {
+            while let Some(event) = state.wal.buffered()? {
+                self.on_event(event, &mut state).await?;
+                if self.outbox.is_full() {
+                    self.deliver(&mut state).await?;
+                }
+            }
+            self.deliver(&mut state).await?;
+            self.wait(&mut state).await?;
+        }
+    }
+
+    fn status_interval(&self) -> Duration {
+        self.config.status_interval.min(STATUS_INTERVAL_MAX)
+    }
+
+    /// Starts replication; a slot that is busy is tried again as `slot.max.retries` allows.
+    async fn begin(&self, mut wal: WalSender, from: Lsn) -> Result<WalSender> {
+        let version = catalog::parameter(&self.sql, "server_version_num").await?;
+        let version: u32 = version.and_then(|v| v.parse().ok()).unwrap_or(0);
+        let publication = crate::wire::quoted(&self.config.publication);
+        let mut options = self.config.stream_params.clone();
+        options.push(("proto_version".to_owned(), "1".to_owned()));
+        options.push(("publication_names".to_owned(), publication));
+        if version >= 140_000 {
+            options.push(("messages".to_owned(), "true".to_owned()));
+        }
+        let mut attempt = 0;
+        loop {
+            let Err(error) = wal.start(&self.config.slot, from, &options).await else { return Ok(wal) };
+            if attempt >= self.config.slot_retries || !error.message().contains("is active") {
+                return Err(failed_start(from, error));
+            }
+            attempt += 1;
+            tracing::warn!(%error, attempt, "the slot is busy; waiting");
+            tokio::time::sleep(self.config.slot_retry_delay).await;
+        }
+    }
+
+    async fn on_event(&mut self, event: WalEvent, state: &mut Loop) -> Result<()> {
+        match event {
+            WalEvent::Data { start, body } => {
+                state.received = state.received.max(start);
+                match decode(body)? {
+                    Change::Relation(relation) => self.on_relation(relation, state).await?,
+                    change => {
+                        let before = self.outbox.records.len();
+                        state.emitter.on(change, start, &mut self.outbox.records)?;
+                        self.outbox.count(before);
+                        if self.outbox.records.len() > before {
+                            state.told = state.emitter.position().stream_from();
+                        }
+                    }
+                }
+            }
+            WalEvent::KeepAlive { end, reply } => {
+                state.received = state.received.max(end);
+                if reply {
+                    state.next_status = Instant::now();
+                }
+                self.on_idle(end, state);
+            }
+        }
+        Ok(())
+    }
+
+    /// The server sent everything up to `end`: says so now and then, so that the slot can move although none of the
+    /// log is of interest.
+    fn on_idle(&mut self, end: Lsn, state: &mut Loop) {
+        let worth_it = end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
+        if !worth_it || Instant::now() < state.next_advance {
+            return;
+        }
+        if let Some(position) = state.emitter.reached(end) {
+            state.told = end;
+            state.next_advance = Instant::now() + self.status_interval();
+            self.outbox.advance(position);
+        }
+    }
+
+    /// Resolves a table's definition against the catalogue, which knows what the message does not say: nullability,
+    /// defaults, keys.
+    async fn on_relation(&mut self, relation: Relation, state: &mut Loop) -> Result<()> {
+        let schema = if relation.schema.is_empty() { "pg_catalog" } else { &relation.schema };
+        let id = TableId::new(schema, relation.table.as_str());
+        if !self.config.tables.includes(&id) {
+            state.emitter.set_relation(relation.id, None);
+            return Ok(());
+        }
+        let oids: Vec<u32> = relation.columns.iter().map(|c| c.type_oid).collect();
+        self.types.complete(&self.sql, &oids).await?;
+        // Debezium asks the catalogue by the names it read; where those are wrong it finds nothing, and neither do we.
+        let named = TableId::new(as_debezium_reads(&id.schema), as_debezium_reads(&id.table));
+        let (known, mut key) = match named == id {
+            true => (
+                catalog::columns(&self.sql, &mut self.types, relation.id).await?,
+                catalog::key_columns(&self.sql, relation.id).await?,
+            ),
+            false => (Vec::new(), Vec::new()),
+        };
+        if known.is_empty() && named == id {
+            // The table is gone already: what was known of its key is better than nothing.
+            key = state.emitter.relation(relation.id).map(|t| t.key_names.clone()).unwrap_or_default();
+        }
+        let columns = relation.columns.iter().map(|column| {
+            let (length, scale) = relation_length_and_scale(&self.types, column.type_oid, column.modifier);
+            let name = as_debezium_reads(&column.name);
+            let in_catalogue = known.iter().find(|k| *k.name == *name);
+            Column {
+                name: name.into(),
+                type_oid: column.type_oid,
+                length,
+                scale,
+                optional: in_catalogue.is_none_or(|k| k.optional),
+                default: in_catalogue.and_then(|k| k.default.clone()),
+            }
+        });
+        let table = Table { id: named, columns: columns.collect(), key };
+        let schema = TableSchema::new(&table, &self.types, &self.records.source_schema, &self.config);
+        state.emitter.set_relation(relation.id, Some(Arc::new(schema)));
+        Ok(())
+    }
+
+    /// Hands over what was collected. While there is no room, the server still hears from us.
+    async fn deliver(&mut self, state: &mut Loop) -> Result<()> {
+        while !self.outbox.is_empty() {
+            tokio::select! {
+                biased;
+                room = self.outbox.room() => {
+                    let room = room?;
+                    self.outbox.send(room);
+                }
+                () = sleep_until(state.next_status) => self.report(state).await?,
+                changed = self.confirmed.changed() => {
+                    gone(changed)?;
+                    self.report(state).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next thing to do, and does it when it is not to read.
+    async fn wait(&mut self, state: &mut Loop) -> Result<()> {
+        let beat = state.heartbeat.deadline();
+        tokio::select! {
+            read = state.wal.fill() => read,
+            () = sleep_until(state.next_status) => self.report(state).await,
+            changed = self.confirmed.changed() => {
+                gone(changed)?;
+                self.report(state).await
+            }
+            () = sleep_until(beat.unwrap_or(state.next_status)), if beat.is_some() => self.beat(state).await,
+        }
+    }
+
+    async fn report(&mut self, state: &mut Loop) -> Result<()> {
+        let durable = *self.confirmed.borrow_and_update();
+        let flushed = if self.config.flush_lsn { durable } else { Lsn::default() };
+        state.next_status = Instant::now() + self.status_interval();
+        state.wal.status(state.received, flushed).await
+    }
+
+    async fn beat(&mut self, state: &mut Loop) -> Result<()> {
+        if state.heartbeat.is_due() {
+            let record = state.heartbeat.beat(self.records.now_ms());
+            let position = state.emitter.position().clone();
+            state.told = position.stream_from();
+            self.outbox.push((self.records.at(record, position), 256));
+            if let Some(query) = &self.config.heartbeat_query {
+                self.run_heartbeat_query(query).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As in Debezium, only a server that is going away and a missing table are errors.
+    async fn run_heartbeat_query(&self, query: &str) -> Result<()> {
+        let Err(error) = self.sql.run(query).await else { return Ok(()) };
+        let text = error.message();
+        if error.kind() == couplet_api::Kind::Remote || text.contains("does not exist") {
+            let text = format!("Could not execute heartbeat action query (heartbeat.action.query): {text}");
+            return Err(Error::new(error.kind(), text).caused_by(error));
+        }
+        tracing::error!(%error, "could not execute heartbeat action query");
+        Ok(())
+    }
+}
+
+fn gone(changed: Result<(), watch::error::RecvError>) -> Result<()> {
+    changed.map_err(|_| Error::new(couplet_api::Kind::Fenced, "the task stopped"))
+}
+
+fn failed_start(from: Lsn, error: Error) -> Error {
+    let mut text = format!("Failed to start replication stream at LSN{{{from}}}");
+    if error.message().contains("is active") {
+        text.push_str(
+            "; when setting up multiple connectors for the same database host, please make sure to use a distinct \
+             replication slot name for each.",
+        );
+    }
+    if error.message().contains("has already been removed") {
+        text = "The offset to start reading from has been removed from the database write-ahead log. Create a new \
+                snapshot and consider setting of PostgreSQL parameter wal_keep_segments = 0."
+            .to_owned();
+    }
+    Error::new(error.kind(), text).with_class("io.debezium.DebeziumException").caused_by(error)
+}

@@ -1,0 +1,11 @@
+//! Connections to the server: TCP, TLS, log-in, and the replication protocol. All I/O of the connector starts here.
+
+mod error;
+mod socket;
+mod sql;
+mod tls;
+mod walsender;
+
+pub(crate) use error::{server_error, sql_error};
+pub(crate) use sql::{Sql, quoted, quoted_literal};
+pub(crate) use walsender::{Lsn, WalEvent, WalSender};

@@ -1,0 +1,92 @@
+//! Plays recorded scenarios against the source task itself: a database of its own per scenario, the task in this
+//! process, records through the converters of the recording. What `replay.py` does through a worker's REST and Kafka.
+
+mod database;
+mod normalise;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use couplet_testkit::golden::{self, Differences};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+pub use database::Server;
+
+/// Scenarios at once: each is mostly waiting.
+const AT_ONCE: usize = 3;
+
+/// Plays every scenario of `cdc/postgres/<file>.jsonl` that `not_played.txt` does not name, and compares records.
+///
+/// # Panics
+/// When a scenario differs, or without a server when one is required.
+pub fn play(file: &str) {
+    let Some(server) = Server::from_env() else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let path = format!("cdc/postgres/{file}.jsonl");
+    let only = std::env::var("COUPLET_SCENARIO").unwrap_or_default();
+    let skipped = not_played();
+    let mut scenarios = golden::cases(&path);
+    scenarios.retain(|s| {
+        let name = s["scenario"].as_str().unwrap_or_default();
+        if let Some(reason) = skipped.get(name) {
+            println!("not played: {name}: {reason}");
+        }
+        !skipped.contains_key(name) && name.contains(&only)
+    });
+    let mut differences = Differences::new(path);
+    let results = runtime.block_on(async {
+        let (server, gate) = (Arc::new(server), Arc::new(Semaphore::new(AT_ONCE)));
+        let mut running = tokio::task::JoinSet::new();
+        for scenario in scenarios {
+            let (server, gate) = (server.clone(), gate.clone());
+            running.spawn(async move {
+                let _turn = gate.acquire().await.expect("an open gate");
+                let got = Box::pin(run::run(&server, &scenario)).await;
+                (scenario, got)
+            });
+        }
+        running.join_all().await
+    });
+    for (scenario, got) in results {
+        compare(&mut differences, &scenario, got);
+    }
+    differences.finish();
+}
+
+fn compare(differences: &mut Differences, scenario: &Value, got: Result<Value, String>) {
+    let name = scenario["scenario"].as_str().unwrap_or_default().to_owned();
+    let got = match got {
+        Ok(got) => got,
+        Err(problem) => return differences.note(&name, &problem),
+    };
+    let (want, got) = (normalise::recording(scenario), normalise::recording(&got));
+    for part in ["create", "state", "trace", "offset"] {
+        differences.check(&format!("{name} {part}"), &want[part], &got[part]);
+    }
+    for (topic, wanted) in want["topics"].as_object().into_iter().flatten() {
+        let none = Vec::new();
+        let wanted = wanted.as_array().unwrap_or(&none);
+        let seen = got["topics"][topic].as_array().unwrap_or(&none);
+        if wanted.len() != seen.len() {
+            differences.note(&name, &format!("topic {topic}: {} records expected, {} seen", wanted.len(), seen.len()));
+        }
+        for (number, (want, got)) in wanted.iter().zip(seen).enumerate() {
+            for part in ["key", "value", "headers"] {
+                differences.check(&format!("{name} {topic} #{number} {part}"), &want[part], &got[part]);
+            }
+        }
+    }
+    for topic in got["topics"].as_object().into_iter().flatten().map(|(topic, _)| topic) {
+        if want["topics"].get(topic).is_none() {
+            differences.note(&name, &format!("unexpected topic {topic}"));
+        }
+    }
+}
+
+/// `scenario: reason` by line.
+fn not_played() -> HashMap<&'static str, &'static str> {
+    let lines = include_str!("../not_played.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": ")).collect()
+}

@@ -1,0 +1,143 @@
+//! Replaces what differs from run to run: clock readings, positions, transaction numbers. The rules are `replay.py`'s.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+/// Clock readings.
+const TIMES: [&str; 5] = ["ts_ms", "ts_us", "ts_ns", "ts_sec", "ts_usec"];
+/// Members of offsets that are positions.
+const POSITIONS: [&str; 6] = ["lsn", "xmin", "txId", "lsn_proc", "lsn_commit", "transaction_id"];
+
+/// What is compared of a recording: status of the creation, state of the task, its trace, the last offset, and the
+/// records by topic.
+pub fn recording(raw: &Value) -> Value {
+    let mut ranks = Ranks::default();
+    let mut topics: Map<String, Value> = Map::new();
+    for event in raw["events"].as_array().into_iter().flatten() {
+        let topic = event["topic"].as_str().unwrap_or_default().to_owned();
+        let records = topics.entry(topic.clone()).or_insert_with(|| json!([]));
+        let Some(records) = records.as_array_mut() else { continue };
+        // The number of heartbeats depends on time.
+        if topic.starts_with("__debezium-heartbeat") && !records.is_empty() {
+            continue;
+        }
+        records.push(ranks.event(event));
+    }
+    let task = &raw["status"]["tasks"][0];
+    // Clients look at the first line; what follows names Java's threads and wrappers.
+    let trace = task["trace"].get(0).map(scrub_trace);
+    let offset = &raw["offsets_rest"]["offsets"][0]["offset"];
+    json!({
+        "create": raw["create"]["status"],
+        "state": task["state"],
+        "trace": trace,
+        "offset": offset_shape(offset),
+        "topics": topics,
+    })
+}
+
+/// Positions become their order of first appearance, so that two events of one transaction must still share theirs.
+#[derive(Default)]
+struct Ranks(HashMap<(&'static str, String), usize>);
+
+impl Ranks {
+    fn rank(&mut self, kind: &'static str, value: &Value) -> Value {
+        if value.is_null() {
+            return Value::Null;
+        }
+        let next = self.0.keys().filter(|(k, _)| *k == kind).count() + 1;
+        let rank = *self.0.entry((kind, value.to_string())).or_insert(next);
+        json!(format!("<{kind}#{rank}>"))
+    }
+
+    fn event(&mut self, event: &Value) -> Value {
+        let (mut key, value) = (event["key"].clone(), &event["value"]);
+        let payload = |v: &Value| v.get("payload").unwrap_or(v).clone();
+        let (key_payload, value_payload) = (payload(&key), payload(value));
+        let boundary = matches!(value_payload["status"].as_str(), Some("BEGIN" | "END"));
+        if boundary && key_payload["id"] == value_payload["id"] {
+            let id = self.rank("tx", &key_payload["id"]);
+            match key.get_mut("payload") {
+                Some(payload) => payload["id"] = id,
+                None => key["id"] = id,
+            }
+        }
+        let headers: Vec<Value> = event["headers"].as_array().into_iter().flatten().cloned().collect();
+        json!({ "key": self.generic(&key), "value": self.generic(value), "headers": headers })
+    }
+
+    fn generic(&mut self, value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(|item| self.generic(item)).collect(),
+            Value::Object(members) => {
+                let member = |(name, value): (&String, &Value)| (name.clone(), self.member(name, value, members));
+                Value::Object(members.iter().map(member).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn member(&mut self, name: &str, value: &Value, members: &Map<String, Value>) -> Value {
+        match (name, value) {
+            ("schema", Value::Object(schema)) if schema.contains_key("type") => value.clone(),
+            ("source", Value::Object(source)) => self.source(source),
+            ("transaction", Value::Object(transaction)) if transaction.contains_key("id") => {
+                let mut block = transaction.clone();
+                block.insert("id".to_owned(), self.rank("tx", &transaction["id"]));
+                Value::Object(block)
+            }
+            ("before" | "after", _) => value.clone(),
+            ("id", Value::String(_)) if members.contains_key("status") => self.rank("tx", value),
+            (name, Value::Number(n)) if TIMES.contains(&name) => {
+                if n.as_i64() == Some(0) {
+                    value.clone()
+                } else {
+                    json!("<ts>")
+                }
+            }
+            _ => self.generic(value),
+        }
+    }
+
+    fn source(&mut self, source: &Map<String, Value>) -> Value {
+        let member = |(name, value): (&String, &Value)| {
+            let value = match name.as_str() {
+                "lsn" | "xmin" => self.rank("lsn", value),
+                "txId" => self.rank("txId", value),
+                "sequence" if !value.is_null() => json!("<sequence>"),
+                name if TIMES.contains(&name) && !value.is_null() => {
+                    if value.as_i64() == Some(0) {
+                        value.clone()
+                    } else {
+                        json!("<ts>")
+                    }
+                }
+                _ => value.clone(),
+            };
+            (name.clone(), value)
+        };
+        Value::Object(source.iter().map(member).collect())
+    }
+}
+
+fn offset_shape(offset: &Value) -> Value {
+    let Some(members) = offset.as_object() else { return Value::Null };
+    let member = |(name, value): (&String, &Value)| {
+        let volatile = TIMES.contains(&name.as_str()) || POSITIONS.contains(&name.as_str());
+        (name.clone(), if volatile { json!(format!("<{name}>")) } else { value.clone() })
+    };
+    Value::Object(members.iter().map(member).collect())
+}
+
+fn scrub_trace(line: &Value) -> Value {
+    static POSITION: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\b(lsn|lsn_proc|lsn_commit|txId|ts_usec|PID)([= ])\d+").expect("a constant expression")
+    });
+    static LSN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"LSN\{[0-9A-F/]+\}").expect("a constant expression"));
+    let text = line.as_str().unwrap_or_default();
+    let text = LSN.replace_all(text, "LSN{#}");
+    json!(POSITION.replace_all(&text, "$1$2#"))
+}
