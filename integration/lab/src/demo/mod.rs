@@ -102,6 +102,12 @@ async fn play(stage: &mut Stage, args: &DemoArgs) -> Result<()> {
     let snapshot_rows = stage.rows_before().await?;
     stage.create_connectors().await?;
     let mut follower = Follower::start(stage.kafka(), &stage.topics())?;
+    // A consumer takes half a second to start: not the pipeline's time.
+    let caught_up = eventually("the snapshot in the topics", Deadline::after_secs(SETTLE_SECS), || {
+        let seen = follower.received();
+        async move { Ok((seen >= snapshot_rows).then_some(())) }
+    });
+    caught_up.await?;
     println!("connectors run; booking transactions with seed {} ...", args.seed);
     let generator = Generator::start(&stage.database_url(), args.seed, args.rate).await?;
     perform(stage, args, &generator, &mut truth, &follower).await?;
