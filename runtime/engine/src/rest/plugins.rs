@@ -45,6 +45,10 @@ pub(super) fn config(call: &Call<'_>, name: &str) -> Answer {
     let plugins = &call.state.plugins;
     let Some(plugin) = plugins.find(name, |plugin| Some(plugin.clone())) else {
         let other = OTHER_PLUGINS.iter().any(|class| *class == name || class.rsplit('.').next() == Some(name));
+        let inner = format!("{name}$");
+        if plugins.all().iter().any(|plugin| plugin.class().starts_with(&inner)) {
+            return Err(Failure::internal("Instantiation error"));
+        }
         return Err(match other {
             true => Failure::bad_request(format!(
                 "Invalid plugin class {name}. Valid types are sink, source, converter, header_converter, transformation, \

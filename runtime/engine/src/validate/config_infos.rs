@@ -105,6 +105,19 @@ impl ConfigInfos {
         }
     }
 
+    /// Why a connector with these settings is refused; none when nothing is wrong.
+    pub fn refusal(&self) -> Option<String> {
+        if self.error_count == 0 {
+            return None;
+        }
+        let begin =
+            format!("Connector configuration is invalid and contains the following {} error(s):", self.error_count);
+        let end = "You can also find the above list of errors at the endpoint \
+                   `/connector-plugins/{connectorType}/config/validate`";
+        let lines: Vec<&str> = [begin.as_str()].into_iter().chain(self.errors()).chain([end]).collect();
+        Some(lines.join("\n"))
+    }
+
     /// All problems, in the order of the keys.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
         self.configs.iter().filter_map(|c| c.value.as_ref()).flat_map(|v| &v.errors).map(String::as_str)

@@ -47,20 +47,10 @@ impl Refused {
 /// # Errors
 /// The text of the 400 answer: what is wrong with which key.
 pub async fn check(plugins: &Plugins, config: &WorkerConfig, props: &Props) -> Result<(), String> {
-    let infos = validate_connector(plugins, config, props).await.map_err(|refused| refused.message().to_owned())?;
-    if infos.error_count == 0 {
-        return Ok(());
+    match validate_connector(plugins, config, props).await {
+        Ok(infos) => infos.refusal().map_or(Ok(()), Err),
+        Err(refused) => Err(refused.message().to_owned()),
     }
-    let mut text =
-        format!("Connector configuration is invalid and contains the following {} error(s):", infos.error_count);
-    for error in infos.errors() {
-        text.push('\n');
-        text.push_str(error);
-    }
-    text.push_str(
-        "\nYou can also find the above list of errors at the endpoint `/connector-plugins/{connectorType}/config/validate`",
-    );
-    Err(text)
 }
 
 /// Checks every setting of a connector: its own (which may talk to the external system), those common to all connectors,
