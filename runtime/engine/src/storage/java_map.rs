@@ -144,7 +144,8 @@ mod tests {
     use super::*;
 
     fn entries(n: usize) -> Entries {
-        let entry = |i: usize| (Bytes::from(format!("k{i}")), (i % 3 > 0).then(|| Bytes::from(format!("v{i}"))));
+        let value = |i: usize| (!i.is_multiple_of(3)).then(|| Bytes::from(format!("v{i}")));
+        let entry = |i: usize| (Bytes::from(format!("k{i}")), value(i));
         (0..n).map(entry).collect()
     }
 

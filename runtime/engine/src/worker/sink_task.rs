@@ -226,7 +226,7 @@ impl SinkLoop {
         let wanted: Vec<bool> = pending.raw.iter().map(|record| self.offsets.wants(record)).collect();
         pending.converted = wanted[..pending.converted].iter().filter(|wanted| **wanted).count();
         pending.records.retain(|record| self.offsets.wants_partition(&record.original));
-        let kept = pending.raw.iter().zip(wanted).filter_map(|(record, wanted)| wanted.then(|| record.clone()));
+        let kept = pending.raw.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(record, _)| record.clone());
         pending.raw = Arc::new(kept.collect());
         self.current.set(pending.raw.clone());
     }

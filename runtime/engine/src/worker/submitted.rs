@@ -141,10 +141,12 @@ mod tests {
         submitted.take_committable().iter().map(|(map, position)| (text(map), number(position))).collect()
     }
 
-    /// Each row: partitions of records 0, 1, 2 …, the order in which they are done, what may be committed then.
+    /// A claim, partitions of records 0, 1, 2 …, the order in which they are done, what may be committed then.
+    type Row = (&'static str, &'static str, &'static [u64], &'static [(&'static str, i64)]);
+
     #[test]
     fn offsets_follow_the_done_prefix_of_their_partition() {
-        let rows: &[(&str, &str, &[u64], &[(&str, i64)])] = &[
+        let rows: &[Row] = &[
             ("nothing done, nothing committable", "aaa", &[], &[]),
             ("in order", "aaa", &[0, 1], &[("a", 1)]),
             ("a gap holds back what follows", "aaa", &[1, 2], &[]),

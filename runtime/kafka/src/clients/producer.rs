@@ -248,7 +248,7 @@ impl Drop for Producer {
         // SAFETY: the client is alive; the queue reference is given back at once. Yielding ends the poll of the
         // thread, which then lets go of its reference to the client.
         unsafe {
-            native::rd_kafka_purge(self.client.as_ptr(), i32::try_from(flags).unwrap_or_default());
+            native::rd_kafka_purge(self.client.as_ptr(), flags);
             let queue = native::rd_kafka_queue_get_main(self.client.as_ptr());
             native::rd_kafka_queue_yield(queue);
             native::rd_kafka_queue_destroy(queue);
@@ -339,7 +339,7 @@ fn serve_reports(client: &Client, shared: &Shared) {
 
 fn produce(client: &Client, record: &Outgoing<'_>, opaque: u64) -> Result<(), Failure> {
     use native::rd_kafka_vtype_t as V;
-    let flags = native::RD_KAFKA_MSG_F_COPY as i32;
+    let flags = native::RD_KAFKA_MSG_F_COPY;
     let (key, value) = (record.key.unwrap_or(&[]), record.value.unwrap_or(&[]));
     let at =
         |bytes: &[u8], given: bool| if given { bytes.as_ptr().cast_mut().cast::<c_void>() } else { ptr::null_mut() };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use couplet_devbroker::{Broker, BrokerConfig};
 
 /// Runs `test` against the embedded broker, and against a real one where `COUPLET_TEST_BOOTSTRAP` names it.
+#[allow(clippy::print_stdout, reason = "a skipped test says why")]
 pub async fn for_each_broker(test: impl AsyncFn(String)) {
     let embedded = Broker::start(BrokerConfig::default()).await.expect("the embedded broker starts");
     test(embedded.address().to_string()).await;
