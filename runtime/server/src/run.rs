@@ -7,7 +7,6 @@ use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_engine::herder::{Herder, HerderSetup, StartedHerder, distributed, standalone};
 use couplet_engine::rest::{Loggers, RestServer, RestState};
-use couplet_engine::validate;
 use couplet_engine::worker_config::{Mode, WorkerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -42,7 +41,6 @@ pub struct Worker {
     herder: StartedHerder,
     rest_stop: CancellationToken,
     rest: tokio::task::JoinHandle<couplet_api::Result<()>>,
-    config: Arc<WorkerConfig>,
 }
 
 impl Worker {
@@ -72,7 +70,7 @@ impl Worker {
         let state = RestState {
             herder: Arc::new(herder.handle.clone()),
             plugins: Arc::new(plugins),
-            config: config.clone(),
+            config,
             loggers,
             version: CONTRACT_VERSION,
             commit: CONTRACT_COMMIT,
@@ -81,12 +79,11 @@ impl Worker {
         let rest = spawn(TaskKind::Rest, server.serve(state, rest_stop.clone()));
         tracing::info!("Kafka version: {CONTRACT_VERSION}");
         tracing::info!("Kafka Connect started");
-        Ok(Worker { herder, rest_stop, rest, config })
+        Ok(Worker { herder, rest_stop, rest })
     }
 
     /// Creates a connector, as `POST /connectors` would.
     async fn create(&self, new: couplet_engine::herder::NewConnector) -> Result<(), String> {
-        validate::check(&registry::plugins(), &self.config, &new.config).await?;
         let (_, info) = self.herder.handle.put_connector(new).await.map_err(|e| e.message().to_owned())?;
         tracing::info!(connector = info.name, "Created connector {}", info.name);
         Ok(())

@@ -106,6 +106,7 @@ impl Herder for HerderHandle {
     }
 
     async fn put_connector(&self, new: NewConnector) -> Result<(bool, ConnectorInfo), HerderError> {
+        validate::check(&self.plugins, &self.config, &new.config).await.map_err(HerderError::BadRequest)?;
         let name = new.name.clone();
         match self.ask(Command::Put { new, base: None }).await? {
             Answer::Written { created, config, tasks } => Ok((created, self.info(&name, config, tasks))),

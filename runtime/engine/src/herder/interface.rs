@@ -138,7 +138,7 @@ pub struct ClusterSnapshot {
 pub struct NewConnector {
     /// Name.
     pub name: String,
-    /// Validated config.
+    /// Config, with its name.
     pub config: Props,
     /// State to begin in (KIP-980).
     pub initial_state: Option<TargetState>,
@@ -202,7 +202,7 @@ pub trait Herder: Send + Sync {
     /// Returns when the herder's loop has answered; `/health` bounds the wait.
     async fn ping(&self) -> Result<(), HerderError>;
 
-    /// Creates or replaces a connector whose config was validated. `true`: it was created.
+    /// Validates the config, then creates or replaces the connector. `true`: it was created.
     async fn put_connector(&self, new: NewConnector) -> Result<(bool, ConnectorInfo), HerderError>;
 
     /// Merges `patch` into the config: null removes a key (KIP-477). The merged config is validated.
