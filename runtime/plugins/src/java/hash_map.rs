@@ -51,6 +51,10 @@ impl HashMapOrder {
         if !self.places.is_empty() {
             self.places.entry(hash).or_default().push(self.entries.len());
         }
+        if self.entries.is_empty() {
+            self.entries.reserve(self.capacity.min(SCANNED_MAX));
+            self.hashes.reserve(self.capacity.min(SCANNED_MAX));
+        }
         self.entries.push((key, value));
         self.hashes.push(hash);
         if self.entries.len() * 4 > self.capacity * 3 {
@@ -88,9 +92,11 @@ impl HashMapOrder {
         if buckets.clone().is_sorted() {
             return Value::Map(Arc::from(self.entries));
         }
-        let mut ordered: Vec<(u32, (Value, Value))> = buckets.zip(self.entries).collect();
-        ordered.sort_by_key(|(bucket, _)| *bucket);
-        Value::Map(ordered.into_iter().map(|(_, entry)| entry).collect())
+        let mut order: Vec<(u32, u32)> = buckets.zip(0..).collect();
+        order.sort_unstable();
+        let mut entries = self.entries;
+        let take = |(_, at): &(u32, u32)| std::mem::take(&mut entries[*at as usize]);
+        Value::Map(order.iter().map(take).collect())
     }
 }
 
@@ -121,7 +127,13 @@ fn hash(value: &Value) -> i32 {
         Value::Int64(n) | Value::Date(n) => (*n ^ (*n as u64 >> 32) as i64) as i32,
         Value::Float32(f) => f.to_bits() as i32,
         Value::Float64(f) => (f.to_bits() ^ (f.to_bits() >> 32)) as i32,
-        Value::Str(text) => text.encode_utf16().fold(0, |h: i32, c| h.wrapping_mul(31).wrapping_add(i32::from(c))),
+        Value::Str(text) => {
+            let add = |h: i32, unit: i32| h.wrapping_mul(31).wrapping_add(unit);
+            match text.as_bytes() {
+                ascii if ascii.is_ascii() => ascii.iter().fold(0, |h, b| add(h, i32::from(*b))),
+                _ => text.encode_utf16().fold(0, |h, unit| add(h, i32::from(unit))),
+            }
+        }
         Value::Array(items) => items.iter().fold(1, |h: i32, v| h.wrapping_mul(31).wrapping_add(hash(v))),
         Value::Map(entries) => entries.iter().fold(0, |h: i32, (k, v)| h.wrapping_add(hash(k) ^ hash(v))),
         Value::Decimal(decimal) => {

@@ -37,6 +37,8 @@ struct ExtractNewRecordState {
     /// Schemas of rows, by schema of the event. Inserts and updates differ from deletes in what they are made of.
     row_schemas: SchemaCache,
     deleted_schemas: SchemaCache,
+    /// Schemas of the headers in order, by schema of the event.
+    header_schemas: SchemaCache<Arc<[Option<SchemaRef>]>>,
 }
 
 fn create(props: &Props) -> Result<Arc<dyn Transform>> {
@@ -55,13 +57,14 @@ fn create(props: &Props) -> Result<Arc<dyn Transform>> {
         replace_null_with_default: config.replace_null_with_default,
         row_schemas: SchemaCache::new(),
         deleted_schemas: SchemaCache::new(),
+        header_schemas: SchemaCache::new(),
     }))
 }
 
 impl Transform for ExtractNewRecordState {
     fn apply(&self, mut record: Record) -> Result<Option<Record>> {
         if record.value.is_null() {
-            self.add_headers(&mut record, None);
+            self.add_tombstone_headers(&mut record);
             return Ok(Some(record).filter(|_| self.handling == Handling::RewriteWithTombstone));
         }
         let is_envelope = |schema: &SchemaRef| schema.name().is_some_and(|name| name.ends_with(ENVELOPE_SUFFIX));
@@ -69,7 +72,7 @@ impl Transform for ExtractNewRecordState {
             return Ok(Some(record));
         }
         let event = require_struct(&record.value.value, "field extraction")?.clone();
-        self.add_headers(&mut record, Some(&event));
+        self.add_headers(&mut record, &event)?;
         let part = |name: &str| event.get(name).and_then(Value::as_struct);
         match (part("after"), part("before")) {
             (Some(after), _) => self.change(record, &event, after).map(Some),
@@ -81,17 +84,24 @@ impl Transform for ExtractNewRecordState {
 }
 
 impl ExtractNewRecordState {
-    /// Fields of the event as headers; a tombstone only tells its operation.
-    fn add_headers(&self, record: &mut Record, event: Option<&Struct>) {
-        for reference in &self.headers {
-            let value = match event {
-                Some(event) => {
-                    let Some(schema) = reference.schema(event.schema()) else { continue };
-                    Datum::new(schema, reference.value(event))
-                }
-                None if reference.is_operation() => Datum::new(Schema::string(), "d"),
-                None => continue,
-            };
+    /// Fields of the event as headers.
+    fn add_headers(&self, record: &mut Record, event: &Struct) -> Result<()> {
+        let schema = event.schema();
+        let make = || Ok(self.headers.iter().map(|reference| reference.schema(schema)).collect());
+        let schemas =
+            if self.headers.is_empty() { Arc::new([]) as Arc<[_]> } else { self.header_schemas.get(schema, make)? };
+        for (reference, schema) in self.headers.iter().zip(schemas.iter()) {
+            let Some(schema) = schema else { continue };
+            let value = Datum::new(schema.clone(), reference.value(event));
+            record.headers.push(Header { key: reference.new_name().into(), value });
+        }
+        Ok(())
+    }
+
+    /// A tombstone only tells its operation.
+    fn add_tombstone_headers(&self, record: &mut Record) {
+        for reference in self.headers.iter().filter(|reference| reference.is_operation()) {
+            let value = Datum::new(Schema::string(), "d");
             record.headers.push(Header { key: reference.new_name().into(), value });
         }
     }
@@ -161,7 +171,7 @@ impl ExtractNewRecordState {
                 .extend(row.values().iter().zip(row.schema().fields()).map(|(v, f)| or_default(v, f.schema(), false)));
         }
         for reference in &self.fields {
-            if reference.schema(event.schema()).is_some() {
+            if reference.is_in(event.schema()) {
                 updated.push(reference.value(event));
             }
         }

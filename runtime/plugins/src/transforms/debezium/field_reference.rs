@@ -44,12 +44,20 @@ impl FieldReference {
 
     /// The schema that the field gets: optional, else as in `event`; `None` when `event` has no such field.
     pub(super) fn schema(&self, event: &Schema) -> Option<SchemaRef> {
+        self.find(event).map(optional_copy)
+    }
+
+    /// Whether `event` has such a field.
+    pub(super) fn is_in(&self, event: &Schema) -> bool {
+        self.find(event).is_some()
+    }
+
+    fn find<'a>(&self, event: &'a Schema) -> Option<&'a Field> {
         let parent = match &self.parent {
             Some(parent) => event.field(parent).map(|f| &**f.schema()),
             None => Some(event),
         };
-        let field = parent.and_then(|parent| parent.field(&self.field)).or_else(|| event.field(&self.field))?;
-        Some(optional_copy(field))
+        parent.and_then(|parent| parent.field(&self.field)).or_else(|| event.field(&self.field))
     }
 
     /// The value of the field; null where the struct that holds it is absent.
