@@ -133,6 +133,15 @@ pub(crate) async fn slot(sql: &Sql, name: &str) -> Result<Option<Slot>> {
     }))
 }
 
+/// The oldest transaction whose effects on the catalogue the slot `name` still needs.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn slot_xmin(sql: &Sql, name: &str) -> Result<Option<i64>> {
+    let query = "SELECT catalog_xmin::text::bigint FROM pg_catalog.pg_replication_slots WHERE slot_name = $1";
+    Ok(sql.query(query, &[&name]).await?.first().and_then(|row| row.get(0)))
+}
+
 /// A server parameter.
 ///
 /// # Errors

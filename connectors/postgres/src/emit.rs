@@ -47,6 +47,7 @@ pub(crate) struct Emitter {
     current: Arc<PgPosition>,
     resume: Option<Resume>,
     content: Decoder,
+    xmin: Option<i64>,
 }
 
 impl Emitter {
@@ -64,6 +65,7 @@ impl Emitter {
             commit_lsn: start.commit_lsn,
             group: (Lsn::default(), 0),
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
+            xmin: None,
             current: Arc::new(start),
             content: Decoder::Opaque(config.values.binary),
             config,
@@ -79,6 +81,11 @@ impl Emitter {
     /// The schema of a relation, if it is known and captured.
     pub(crate) fn relation(&self, id: u32) -> Option<&Arc<TableSchema>> {
         self.relations.get(&id).and_then(Option::as_ref)
+    }
+
+    /// Notes the slot's xmin, which positions carry from here on.
+    pub(crate) fn set_xmin(&mut self, xmin: Option<i64>) {
+        self.xmin = xmin;
     }
 
     /// Notes what a relation looks like from here on; `None`: its changes are not captured.
@@ -183,6 +190,7 @@ impl Emitter {
             ts_us: self.transaction.map(|t| t.commit_us).or(self.current.ts_us),
             message: Some(message),
             snapshot: None,
+            xmin: self.xmin,
             transaction,
         })
     }

@@ -187,7 +187,7 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
     let snapshot_due = mode.data && (mode.always || stored.as_ref().is_none_or(PgPosition::in_snapshot));
 
     let mut session = match mode.stream {
-        true => Some(open_stream(&sql, &config, slot.as_ref(), snapshot_due).await?),
+        true => Some(open_stream(&sql, &config, slot.as_ref(), snapshot_due, records.now_us()).await?),
         false => None,
     };
     let start = if snapshot_due {
@@ -301,9 +301,13 @@ struct OpenStream {
     exported: Option<(Lsn, String)>,
 }
 
-async fn open_stream(sql: &Sql, config: &PgConfig, slot: Option<&Slot>, snapshot_due: bool) -> Result<OpenStream> {
-    publication::prepare_publication(sql, config).await?;
-    publication::set_replica_identities(sql, config).await?;
+async fn open_stream(
+    sql: &Sql,
+    config: &PgConfig,
+    slot: Option<&Slot>,
+    snapshot_due: bool,
+    now_us: i64,
+) -> Result<OpenStream> {
     let failed = |error: Error| {
         let mut text = "Creation of replication slot failed".to_owned();
         if error.message().contains("already exists") {
@@ -315,12 +319,15 @@ async fn open_stream(sql: &Sql, config: &PgConfig, slot: Option<&Slot>, snapshot
         Error::new(error.kind(), text).with_class(DEBEZIUM_ERROR).caused_by(error)
     };
     let mut wal = WalSender::connect(&config.connection).await.map_err(failed)?;
+    // The publication must be there before the slot.
+    publication::prepare_publication(sql, config).await?;
+    publication::set_replica_identities(sql, config).await?;
     let created = match (slot, snapshot_due) {
         (None, _) => Some(wal.create_slot(&config.slot, false, config.failover_slot).await.map_err(failed)?),
         // The slot's own snapshot is long gone. A second, temporary slot gives a new one together with the exact
         // position from which the first slot goes on.
         (Some(_), true) => {
-            let name = format!("{}_snapshot", &config.slot[..config.slot.len().min(50)]);
+            let name = format!("{}_{now_us:x}", &config.slot[..config.slot.len().min(40)]);
             Some(wal.create_slot(&name, true, false).await.map_err(failed)?)
         }
         (Some(_), false) => None,

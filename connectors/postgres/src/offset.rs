@@ -62,6 +62,8 @@ pub(crate) struct PgPosition {
     pub(crate) ts_us: Option<i64>,
     /// Kind of the change.
     pub(crate) message: Option<MessageType>,
+    /// The slot's xmin, when it is asked for.
+    pub(crate) xmin: Option<i64>,
     /// Set while and right after a snapshot.
     pub(crate) snapshot: Option<SnapshotState>,
     /// Transaction metadata.
@@ -86,6 +88,7 @@ impl PgPosition {
             tx_id: number("txId"),
             ts_us: number("ts_usec"),
             message: text("messageType").and_then(|name| MESSAGE_TYPES.iter().find(|(_, n)| *n == name)).map(|m| m.0),
+            xmin: number("xmin"),
             snapshot: snapshotting.then(|| {
                 let last = flag("last_snapshot_record").unwrap_or(false);
                 SnapshotState { last, completed: flag("snapshot_completed").unwrap_or(last) }
@@ -136,6 +139,7 @@ impl Position for PgPosition {
         add("messageType", message.map(|(_, name)| Value::str(*name)));
         add("lsn_commit", self.commit_lsn.map(lsn));
         add("lsn", Some(lsn(self.lsn)));
+        add("xmin", self.xmin.map(Value::Int64));
         add("txId", self.tx_id.map(Value::Int64));
         add("ts_usec", self.ts_us.map(Value::Int64));
         add("snapshot", self.snapshot.map(|_| Value::str("INITIAL")));

@@ -155,12 +155,12 @@ impl Records {
                 message.into(),
             ],
         );
-        let mut record = Record::new(
+        // Debezium gives messages no context headers.
+        let record = Record::new(
             self.message_topic.clone(),
             Datum::new(schemas.key.clone(), key),
             Datum::new(schemas.value.clone(), value),
         );
-        record.headers = self.headers.plain();
         (self.at(record, position), bytes)
     }
 
@@ -189,7 +189,7 @@ impl Records {
             table.clone(),
             Value::from(origin.tx_id),
             Value::Int64(position.lsn.as_i64()),
-            Value::Null,
+            Value::from(position.xmin),
         ];
         Struct::new(self.source_schema.clone(), values).into()
     }

@@ -51,7 +51,7 @@ pub(crate) async fn take(plan: Plan<'_>, types: &mut TypeRegistry, outbox: &mut 
     let tables = tables(&sql, config).await?;
     lock(&sql, config, &tables).await?;
     tracing::info!(tables = tables.len(), %lsn, "taking a snapshot");
-    let mut writer = Writer::new(records, position);
+    let mut writer = Writer::new(records, position, config.snapshot.unordered);
     for (index, id) in tables.into_iter().enumerate() {
         let Some(table) = definition(&sql, types, &id).await? else { continue };
         let schema = Arc::new(TableSchema::new(&table, types, &records.source_schema, config));
@@ -226,6 +226,7 @@ fn unescaped(field: &[u8]) -> Bytes {
 struct Writer<'a> {
     records: &'a Records,
     running: Arc<PgPosition>,
+    unordered: bool,
     held: Option<Held>,
 }
 
@@ -237,14 +238,14 @@ struct Held {
 }
 
 impl<'a> Writer<'a> {
-    fn new(records: &'a Records, position: PgPosition) -> Self {
-        Writer { records, running: Arc::new(position), held: None }
+    fn new(records: &'a Records, position: PgPosition, unordered: bool) -> Self {
+        Writer { records, running: Arc::new(position), unordered, held: None }
     }
 
     fn row(&mut self, schema: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox) {
         let next = Held { schema: schema.clone(), row, table, first };
         if let Some(held) = self.held.replace(next) {
-            let marker = SnapshotMarker::of(held.table == 0, false, held.first, held.table != table);
+            let marker = SnapshotMarker::of(held.table == 0 && !self.unordered, false, held.first, held.table != table);
             self.write(held, marker, self.running.clone(), outbox);
         }
     }
@@ -285,7 +286,8 @@ mod tests {
 
     #[test]
     fn fields_of_copy_are_unescaped() {
-        let rows: &[(&[u8], &[Option<&[u8]>])] = &[
+        type Fields = &'static [Option<&'static [u8]>];
+        let rows: &[(&[u8], Fields)] = &[
             (b"1\tabc\t\\N", &[Some(b"1"), Some(b"abc"), None]),
             (b"", &[Some(b"")]),
             (b"\t", &[Some(b""), Some(b"")]),

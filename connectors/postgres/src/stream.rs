@@ -52,6 +52,9 @@ struct Loop {
     next_advance: Instant,
     /// Position last said without a record, or with one.
     told: Lsn,
+    /// End of the log as the server last said it, with nothing sent since.
+    idle_end: Lsn,
+    next_xmin: Instant,
 }
 
 impl Streaming {
@@ -76,6 +79,8 @@ impl Streaming {
             next_status: now,
             next_advance: now + self.status_interval(),
             told: from,
+            idle_end: Lsn::default(),
+            next_xmin: now,
         };
         loop {
             while let Some(event) = state.wal.buffered()? {
@@ -123,6 +128,7 @@ impl Streaming {
                 match decode(body)? {
                     Change::Relation(relation) => self.on_relation(relation, state).await?,
                     change => {
+                        self.fetch_xmin(state).await?;
                         let before = self.outbox.records.len();
                         state.emitter.on(change, start, &mut self.outbox.records)?;
                         self.outbox.count(before);
@@ -137,21 +143,32 @@ impl Streaming {
                 if reply {
                     state.next_status = Instant::now();
                 }
-                self.on_idle(end, state);
+                state.idle_end = end;
+                self.on_idle(state);
             }
         }
         Ok(())
     }
 
-    /// The server sent everything up to `end`: says so now and then, so that the slot can move although none of the
+    /// Reads the slot's xmin as often as `xmin.fetch.interval.ms` asks.
+    async fn fetch_xmin(&self, state: &mut Loop) -> Result<()> {
+        let Some(interval) = self.config.xmin_interval else { return Ok(()) };
+        if Instant::now() >= state.next_xmin {
+            state.emitter.set_xmin(catalog::slot_xmin(&self.sql, &self.config.slot).await?);
+            state.next_xmin = Instant::now() + interval;
+        }
+        Ok(())
+    }
+
+    /// The server sent everything up to `idle_end`: says so now and then, so that the slot can move although none of the
     /// log is of interest.
-    fn on_idle(&mut self, end: Lsn, state: &mut Loop) {
-        let worth_it = end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
+    fn on_idle(&mut self, state: &mut Loop) {
+        let worth_it = state.idle_end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
         if !worth_it || Instant::now() < state.next_advance {
             return;
         }
-        if let Some(position) = state.emitter.reached(end) {
-            state.told = end;
+        if let Some(position) = state.emitter.reached(state.idle_end) {
+            state.told = state.idle_end;
             state.next_advance = Instant::now() + self.status_interval();
             self.outbox.advance(position);
         }
@@ -184,7 +201,9 @@ impl Streaming {
         let columns = relation.columns.iter().map(|column| {
             let (length, scale) = relation_length_and_scale(&self.types, column.type_oid, column.modifier);
             let name = as_debezium_reads(&column.name);
-            let in_catalogue = known.iter().find(|k| *k.name == *name);
+            // Debezium asks only for captured columns, so that a key column left out of values counts as optional.
+            let captured = self.config.columns.includes(&named, &name);
+            let in_catalogue = known.iter().find(|k| captured && *k.name == *name);
             Column {
                 name: name.into(),
                 type_oid: column.type_oid,
@@ -194,7 +213,8 @@ impl Streaming {
                 default: in_catalogue.and_then(|k| k.default.clone()),
             }
         });
-        let table = Table { id: named, columns: columns.collect(), key };
+        let columns = columns.collect();
+        let table = Table { id: named, columns, key };
         let schema = TableSchema::new(&table, &self.types, &self.records.source_schema, &self.config);
         state.emitter.set_relation(relation.id, Some(Arc::new(schema)));
         Ok(())
@@ -224,7 +244,10 @@ impl Streaming {
         let beat = state.heartbeat.deadline();
         tokio::select! {
             read = state.wal.fill() => read,
-            () = sleep_until(state.next_status) => self.report(state).await,
+            () = sleep_until(state.next_status) => {
+                self.on_idle(state);
+                self.report(state).await
+            }
             changed = self.confirmed.changed() => {
                 gone(changed)?;
                 self.report(state).await

@@ -45,7 +45,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("include.schema.comments", &["false"], "comments in schemas are not supported"),
     ("read.only", &["false"], "read-only incremental snapshots are not supported"),
-    ("xmin.fetch.interval.ms", &["0"], "tracking xmin is not supported; the field stays null"),
     ("database.connection.factory.class", &[""], "connection factories are not supported"),
 ];
 

@@ -124,6 +124,8 @@ pub struct SnapshotConfig {
     pub selects: HashMap<String, String>,
     /// Order of tables.
     pub order: TableOrder,
+    /// Whether no table counts as the first, which is how Debezium marks a snapshot of several threads.
+    pub unordered: bool,
     /// Pause before.
     pub delay: Duration,
     /// Pause after.
@@ -191,6 +193,8 @@ pub struct PgConfig {
     pub replica_identities: Vec<(Patterns, String)>,
     /// Longest time between status reports.
     pub status_interval: Duration,
+    /// How often the slot's xmin is read.
+    pub xmin_interval: Option<Duration>,
     /// Whether positions are confirmed.
     pub flush_lsn: bool,
     /// Whether the stored position is checked.
@@ -332,6 +336,7 @@ impl Reader<'_> {
             via_partition_root: self.flag("publish.via.partition.root"),
             replica_identities: self.replica_identities()?,
             status_interval: self.millis("status.update.interval.ms")?,
+            xmin_interval: Some(self.millis("xmin.fetch.interval.ms")?).filter(|interval| !interval.is_zero()),
             flush_lsn: self.flag("flush.lsn.source"),
             check_position: self.flag("internal.log.position.check.enable"),
             tables: TableFilter {
@@ -435,6 +440,7 @@ impl Reader<'_> {
                 "descending" => TableOrder::Descending,
                 _ => TableOrder::Disabled,
             },
+            unordered: self.number::<u32>("snapshot.max.threads")? > 1,
             delay: self.millis("snapshot.delay.ms")?,
             streaming_delay: self.millis("streaming.delay.ms")?,
         })

@@ -58,7 +58,7 @@ pub(super) fn java_numbers(text: &str) -> String {
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit() || c == '-') {
         out.push_str(&rest[..start]);
         let tail = &rest[start..];
-        let end = tail.find(|c: char| matches!(c, ',' | ')' | '}' | '>' | ']')).unwrap_or(tail.len());
+        let end = tail.find([',', ')', '}', '>', ']']).unwrap_or(tail.len());
         match tail[..end].parse::<f64>() {
             Ok(number) => out.push_str(FloatText::new().double(number)),
             Err(_) => out.push_str(&tail[..end]),

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use couplet_api::spawn::{TaskKind, spawn};
-use serde_json::Value;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Where the server is.
@@ -78,9 +77,4 @@ pub async fn execute(client: &Client, statement: &str) -> Result<(), String> {
         let text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
         format!("{statement}: {text}")
     })
-}
-
-/// Texts of a JSON list.
-pub fn texts(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
-use super::database::{Server, execute, texts};
+use super::database::{Server, execute};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -349,6 +349,11 @@ impl Converters {
             "headers": headers,
         }))
     }
+}
+
+/// Texts of a JSON list.
+pub fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
 /// JSON as it is, other text under `__text`, as recordings hold them.
