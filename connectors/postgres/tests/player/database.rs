@@ -14,6 +14,7 @@ pub struct Server {
 
 impl Server {
     /// The server of `COUPLET_TEST_POSTGRES`; without it says so, or panics when `COUPLET_REQUIRE_SERVICES` is set.
+    #[allow(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn from_env() -> Option<Self> {
         let Ok(url) = std::env::var("COUPLET_TEST_POSTGRES") else {
             let required = std::env::var("COUPLET_REQUIRE_SERVICES").is_ok_and(|v| v == "1");

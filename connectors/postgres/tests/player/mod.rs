@@ -22,6 +22,7 @@ const AT_ONCE: usize = 3;
 ///
 /// # Panics
 /// When a scenario differs, or without a server when one is required.
+#[allow(clippy::print_stdout, reason = "a test says what it leaves out")]
 pub fn play(file: &str) {
     let Some(server) = Server::from_env() else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
