@@ -21,6 +21,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::parse(std::env::args_os());
+    // Where the system backs every larger mapping by huge pages, an idle worker would hold 16 MiB it never touches.
+    // Older kernels refuse, which costs memory only.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     // Fails only when there is a provider already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loggers = logging::init();
