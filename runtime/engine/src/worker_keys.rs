@@ -59,7 +59,7 @@ pub(crate) fn problems(props: &Props) -> Vec<String> {
 /// The given keys without effect, each with the reason.
 pub(crate) fn unused(props: &Props) -> Vec<(&str, &'static str)> {
     let reason = |key: &str| match TABLE.get(key) {
-        Some(row) if matches!(row.handling, "engine" | "client") => None,
+        Some(row) if matches!(row.handling, "engine" | "client" | "worker") => None,
         Some(row) => Some(row.handling),
         None if key.starts_with("metrics.context.") => Some("JMX metrics are not kept"),
         None if key.starts_with("listeners.https.") || key.starts_with("admin.listeners.https.") => {

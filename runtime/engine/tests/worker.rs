@@ -159,6 +159,35 @@ async fn failures_and_panics_carry_a_trace_and_keep_what_was_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_kafka_refuses_fails_the_task_or_is_skipped() {
+    for_each_broker(async |bootstrap| {
+        let line = "x".repeat(3000);
+        let topic = unique("topic");
+        let settings = |tolerance| {
+            [
+                SOURCE,
+                ("topic", topic.as_str()),
+                ("count", "3"),
+                ("line", line.as_str()),
+                ("errors.tolerance", tolerance),
+            ]
+        };
+        let small = [("producer.max.request.size", "2000")];
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &small).await;
+        bench.start(&unique("strict"), &settings("none"), TargetState::Started);
+        let trace = bench.events.wait_for_failure().await;
+        let want =
+            "org.apache.kafka.connect.errors.ConnectException: Unrecoverable exception from producer send callback\n";
+        assert!(trace.starts_with(want), "{trace}");
+        let name = unique("lenient");
+        bench.start(&name, &settings("all"), TargetState::Started);
+        traces(&name).wait("all are skipped", |t| t.committed.lock().unwrap().last() == Some(&3)).await;
+        bench.worker.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_rests_while_paused() {
     for_each_broker(async |bootstrap| {
         let (name, topic) = (unique("paused"), unique("topic"));
@@ -288,6 +317,35 @@ async fn a_sink_may_go_back() {
         assert_eq!(values[..second], numbers(0..i64::try_from(second).unwrap()));
         assert_eq!(values[second..], numbers(0..700));
         assert_eq!(group_offset(&bench, &name, &topic).await, Some(700));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_move_between_tasks_behind_a_commit() {
+    for_each_broker(async |bootstrap| {
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[("offset.flush.interval.ms", "60000")]).await;
+        let (source, name, topic) = (unique("moving"), unique("sinks"), unique("topic"));
+        let admin = Admin::new(&ClientSettings::of_worker(&client(&bootstrap))).unwrap();
+        let spec = TopicSpec { name: topic.clone(), partitions: 4, replication_factor: 1, configs: vec![] };
+        admin.create_topic(&spec).await.unwrap().unwrap();
+        bench.start(&source, &[SOURCE, ("topic", &topic), ("count", "3000")], TargetState::Started);
+        let settings = [SINK, ("topics", topic.as_str())];
+        bench.start_nth(0, &name, &settings, TargetState::Started);
+        traces(&name).wait_for_put(3000).await;
+        bench.start_nth(1, &name, &settings, TargetState::Started);
+        let opened = |t: &support::plugins::Traces| t.calls.lock().unwrap().iter().filter(|c| **c == "open").count();
+        traces(&name).wait("both have partitions", |t| opened(t) == 3).await;
+        bench.stop(&source).await;
+        bench.start(&source, &[SOURCE, ("topic", &topic), ("count", "6000")], TargetState::Started);
+        traces(&name).wait_for_put(6000).await;
+        bench.worker.shutdown().await;
+        let mut values = put_values(&name);
+        values.sort_by_key(|text| text.parse::<i64>().unwrap());
+        assert_eq!(values, numbers(0..6000), "each once: what was put is committed before partitions move");
+        let calls = traces(&name).calls.lock().unwrap().clone();
+        let moved = calls.iter().position(|call| *call == "close").expect("partitions were taken away");
+        assert_eq!(calls[moved - 1], "pre_commit");
     })
     .await;
 }

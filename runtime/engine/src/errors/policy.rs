@@ -2,7 +2,7 @@
 
 use couplet_api::{Error, Kind, Result};
 
-use super::{Backoff, StageError};
+use super::{Backoff, Stage, StageError};
 use crate::connector_config::ConnectorConfig;
 
 /// Whether a record may be skipped.
@@ -50,6 +50,7 @@ impl ErrorPolicy {
         let tolerable = failed.error.kind() != Kind::Fenced;
         match self.tolerance {
             Tolerance::All if tolerable => Ok(()),
+            _ if failed.stage == Stage::KafkaProduce => Err(failed.error),
             _ => Err(Error::fatal("Tolerance exceeded in error handler").caused_by(failed.error)),
         }
     }
@@ -60,7 +61,6 @@ mod tests {
     use couplet_api::config::Props;
 
     use super::*;
-    use crate::errors::Stage;
 
     fn policy(tolerance: &str) -> ErrorPolicy {
         let base = [("name", "c"), ("connector.class", "C"), ("errors.tolerance", tolerance)];

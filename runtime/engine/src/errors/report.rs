@@ -37,11 +37,11 @@ impl Reporter {
         self.policy.log || self.dead_letters.is_some()
     }
 
-    /// Reports a record that was not read from Kafka, and decides about it.
+    /// Reports a record on its way to Kafka, whose place is known until it is sent, and decides about it.
     ///
     /// # Errors
     /// The error that fails the task.
-    pub fn report_outgoing(&self, place: &RecordPlace, failed: StageError) -> Result<()> {
+    pub fn report_outgoing(&self, place: Option<&RecordPlace>, failed: StageError) -> Result<()> {
         self.log(place, &failed);
         self.policy.judge(failed)
     }
@@ -57,7 +57,7 @@ impl Reporter {
             offset: Some(record.offset),
             timestamp: record.timestamp,
         };
-        self.log(&place, &failed);
+        self.log(Some(&place), &failed);
         if let Some(queue) = &self.dead_letters {
             queue.send(&DeadLetter { record, failed: &failed }).await?;
         }
@@ -75,12 +75,13 @@ impl Reporter {
         }
     }
 
-    fn log(&self, place: &RecordPlace, failed: &StageError) {
+    fn log(&self, place: Option<&RecordPlace>, failed: &StageError) {
         if !self.policy.log {
             return;
         }
         let (task, stage, class, error) = (&self.task, failed.stage.name(), failed.class, &failed.error);
-        let place = if self.policy.log_places { format!(", where record is {place}") } else { String::new() };
+        let place = place.filter(|_| self.policy.log_places);
+        let place = place.map_or_else(String::new, |place| format!(", where record is {place}"));
         tracing::error!(
             %error,
             "Error encountered in task {task}. Executing stage '{stage}' with class '{class}'{place}."

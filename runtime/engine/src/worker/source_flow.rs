@@ -184,7 +184,7 @@ impl SourceFlow {
                 Ok(None)
             }
             Err(failed) => {
-                self.reporter.report_outgoing(&place_of(&before), failed)?;
+                self.reporter.report_outgoing(Some(&place_of(&before)), failed)?;
                 self.finish_unsent(&partition, position);
                 Ok(None)
             }
@@ -225,7 +225,7 @@ impl SourceFlow {
                 return Ok(());
             }
             Err(failed) => {
-                self.reporter.report_outgoing(&place_of(&ready.record), failed)?;
+                self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
                 self.finish_unsent(&ready.partition, ready.position);
                 return Ok(());
             }
@@ -249,7 +249,7 @@ impl SourceFlow {
             }
             Err(SendError::Failed(failure)) => {
                 let failed = not_delivered(failure);
-                self.reporter.report_outgoing(&place_of(&ready.record), failed)?;
+                self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
                 self.finish_unsent(&ready.partition, ready.position);
                 Ok(())
             }
@@ -315,8 +315,7 @@ impl SourceFlow {
     pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
         for Report { token, failure } in reports.drain(..) {
             if let Some(failure) = failure {
-                let place = RecordPlace { topic: "".into(), partition: None, offset: None, timestamp: None };
-                self.reporter.report_outgoing(&place, not_delivered(failure))?;
+                self.reporter.report_outgoing(None, not_delivered(failure))?;
             }
             self.submitted.done(token);
         }

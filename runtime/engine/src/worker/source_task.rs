@@ -140,6 +140,10 @@ impl SourceLoop<'_> {
                 Turn::Committed(durable) => tell_task(run, task, &durable).await,
                 Turn::Polled(Ok(())) => {
                     self.poll_retry.reset();
+                    if batch.is_empty() {
+                        // A task that does not wait for its first record must not keep others from running.
+                        tokio::task::yield_now().await;
+                    }
                     self.flow.take(&mut batch);
                 }
                 Turn::Polled(Err(error)) if error.kind().disposition() == Disposition::Retry => {

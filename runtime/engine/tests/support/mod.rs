@@ -1,5 +1,7 @@
 //! Plugins, listeners and brokers for tests of the worker.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 pub mod broker;
 pub mod plugins;
 
@@ -126,12 +128,17 @@ impl Bench {
 
     /// Starts task 0 of a connector.
     pub fn start(&self, name: &str, props: &[(&str, &str)], target: TargetState) {
+        self.start_nth(0, name, props, target);
+    }
+
+    /// Starts one task of a connector.
+    pub fn start_nth(&self, task: u32, name: &str, props: &[(&str, &str)], target: TargetState) {
         let mut connector = Props::from_iter([("name", name)]);
         for (key, value) in props {
             connector.set(*key, *value);
         }
         let start = TaskStart {
-            id: task_id(name),
+            id: TaskId { task, ..task_id(name) },
             connector_props: connector.clone(),
             task_props: connector,
             target,

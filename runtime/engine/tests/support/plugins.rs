@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::connector::{Connector, ConnectorPlugin, SinkPlugin, SourcePlugin, StaticConnector};
-use couplet_api::data::{Datum, Header, OffsetMap, Record, Schema, SinkRecord, SourceRecord, TopicPartition, Value};
+use couplet_api::data::{
+    Datum, Header, OffsetMap, Position, Record, Schema, SinkRecord, SourceRecord, TopicPartition, Value,
+};
 use couplet_api::sink::{Offsets, SinkTask, SinkTaskContext};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Error, Plugin, Result};
@@ -66,6 +68,20 @@ impl Traces {
     }
 }
 
+/// An offset that is made into a map only when it is stored.
+#[derive(Debug)]
+struct LineNumber(i64);
+
+impl Position for LineNumber {
+    fn to_map(&self) -> OffsetMap {
+        OffsetMap::new([("next", Value::Int64(self.0))])
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
 /// Sends `count` numbers to `topic`, from where the stored offset ends. `panic.at` and `fail.at` end it early;
 /// `offset.at.end` is an offset without a record.
 pub struct CountingSource;
@@ -78,6 +94,8 @@ struct CountingTask {
     panic_at: Option<i64>,
     fail_at: Option<i64>,
     offset_at_end: Option<i64>,
+    /// Sent instead of numbers.
+    line: Option<Value>,
     partition: OffsetMap,
     traces: Arc<Traces>,
 }
@@ -124,6 +142,7 @@ impl SourceTask for CountingTask {
         self.count = number(props, "count").unwrap_or(i64::MAX);
         self.panic_at = number(props, "panic.at");
         self.fail_at = number(props, "fail.at");
+        self.line = props.get("line").map(Value::str);
         self.offset_at_end = number(props, "offset.at.end");
         self.topic = props.get("topic").expect("topic").into();
         Ok(())
@@ -143,6 +162,16 @@ impl SourceTask for CountingTask {
             assert_ne!(Some(self.next), self.panic_at, "told to panic");
             if Some(self.next) == self.fail_at {
                 return Err(Error::fatal("told to fail"));
+            }
+            if let Some(line) = &self.line {
+                self.next += 1;
+                let line = Datum::new(Schema::string(), line.clone());
+                batch.push(SourceRecord {
+                    record: Record::new(self.topic.clone(), Datum::NULL, line),
+                    source_partition: self.partition.clone(),
+                    source_offset: Arc::new(LineNumber(self.next)),
+                });
+                continue;
             }
             let mut record = Record::new(
                 self.topic.clone(),
@@ -186,6 +215,7 @@ struct MemoryTask {
     fail_value: Option<String>,
     report_value: Option<String>,
     rewind: bool,
+    count_only: bool,
 }
 
 impl ConnectorPlugin for MemorySink {
@@ -219,6 +249,7 @@ impl SinkTask for MemoryTask {
         self.traces.call("start");
         self.fail_value = props.get("fail.value").map(str::to_owned);
         self.report_value = props.get("report.value").map(str::to_owned);
+        self.count_only = props.get("count.only").is_some();
         self.rewind = props.get("rewind.once").is_some();
         self.context = Some(context);
         Ok(())
@@ -241,6 +272,9 @@ impl SinkTask for MemoryTask {
                 context.retry_after(Duration::from_millis(10));
                 return Err(Error::remote("away"));
             }
+        }
+        if self.count_only {
+            return Ok(());
         }
         for record in batch {
             let value = record.record.value.value.as_str().map(str::to_owned);

@@ -198,7 +198,12 @@ unsafe extern "C" fn on_delivery(
 ) {
     // SAFETY: librdkafka passes a valid message and our opaque.
     let (callbacks, message) = unsafe { (callbacks(opaque), &*message) };
-    callbacks.delivered(message._private as usize as u64, Failure::check(message.err).err());
+    let failure = Failure::check(message.err).err().map(|failure| {
+        // SAFETY: a message keeps its topic alive; names are NUL-terminated.
+        let topic = unsafe { CStr::from_ptr(native::rd_kafka_topic_name(message.rkt)) }.to_string_lossy();
+        Failure::with_message(message.err, format!("topic {topic}, partition {}: {failure}", message.partition))
+    });
+    callbacks.delivered(message._private as usize as u64, failure);
 }
 
 unsafe extern "C" fn on_rebalance(
