@@ -5,6 +5,7 @@ use couplet_api::config::{
     with,
 };
 use couplet_api::config_def;
+use couplet_plugins::JavaRegex;
 
 /// Prefix of the settings of a transform: `transforms.<alias>.`.
 pub const TRANSFORMS: &str = "transforms";
@@ -148,10 +149,7 @@ fn unique_aliases() -> Validator {
 
 fn regular_expression() -> Validator {
     with(|setting| match setting {
-        Setting::Str(text) => match regex::Regex::new(text) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("Invalid regex: {error}")),
-        },
+        Setting::Str(text) => JavaRegex::new(text).map(|_| ()).map_err(|error| format!("Invalid regex: {error}")),
         _ => Ok(()),
     })
 }

@@ -11,6 +11,8 @@ pub mod predicates;
 pub mod transforms;
 mod values;
 
+pub use java::JavaRegex;
+
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::{Error, Plugin, Result};
 

@@ -2,6 +2,7 @@
 
 use couplet_api::config::{ConfigDef, ConfigKey, ConfigValue, Default, Props, Setting};
 use couplet_api::connector::{ExactlyOnceSupport, SourcePlugin};
+use couplet_plugins::JavaRegex;
 
 use super::client_keys::Client;
 use super::client_overrides;
@@ -231,7 +232,7 @@ fn check_sink(config: &WorkerConfig, props: &Props, values: &mut Vec<ConfigValue
         }
     }
     if let (Some(regex), Some(dlq)) = (props.get("topics.regex").filter(|_| regex.is_some()), dlq)
-        && regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|pattern| pattern.is_match(dlq))
+        && JavaRegex::new(regex).is_ok_and(|pattern| pattern.matches(dlq))
     {
         add_error(
             values,

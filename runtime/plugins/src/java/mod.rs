@@ -16,5 +16,5 @@ pub(crate) use date_format::DateFormat;
 pub(crate) use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
 pub(crate) use record_text::record_text;
-pub(crate) use regex::JavaRegex;
+pub use regex::JavaRegex;
 pub(crate) use string::{schema_text, to_string};

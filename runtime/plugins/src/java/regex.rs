@@ -6,7 +6,7 @@ use super::regex_syntax::translate;
 /// A `java.util.regex.Pattern`, as far as Rust's engine can do the same: patterns with look-around, backreferences,
 /// possessive quantifiers and the like are refused, never approximated.
 #[derive(Debug, Clone)]
-pub(crate) struct JavaRegex {
+pub struct JavaRegex {
     /// Must match the whole text.
     whole: Regex,
     /// Finds the first match.
@@ -18,14 +18,14 @@ impl JavaRegex {
     ///
     /// # Errors
     /// The message of Java's `PatternSyntaxException`, or what cannot be done here.
-    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+    pub fn new(pattern: &str) -> Result<Self, String> {
         let translated = translate(pattern)?;
         let compile = |text: &str| Regex::new(text).map_err(|e| format!("{} in {pattern}", last_line(&e.to_string())));
         Ok(JavaRegex { whole: compile(&format!(r"\A(?:{translated})\z"))?, first: compile(&translated)? })
     }
 
     /// `matcher(text).matches()`.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         self.whole.is_match(text)
     }
 
@@ -33,7 +33,7 @@ impl JavaRegex {
     ///
     /// # Errors
     /// [`couplet_api::Kind::Data`] for a group that is not there.
-    pub(crate) fn replace_first(&self, text: &str, replacement: &str) -> Result<String> {
+    pub fn replace_first(&self, text: &str, replacement: &str) -> Result<String> {
         let Some(captures) = self.first.captures(text) else { return Ok(text.to_owned()) };
         let (start, end) = captures.get(0).map_or((0, 0), |all| (all.start(), all.end()));
         let mut out = text[..start].to_owned();
