@@ -8,11 +8,9 @@ use couplet_api::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::clients::{
-    Admin, ClientSettings, Delivery, Outgoing, Producer, Report, Role, SendError, SimpleConsumer, TopicSpec,
+    Admin, ClientSettings, Delivery, Outgoing, Producer, Report, Role, SendError, SimpleConsumer, Topic, TopicSpec,
 };
 
-/// How long the brokers may take to say where a topic ends.
-const ENDS_TIMEOUT_MS: i32 = 30_000;
 /// How long reading to the end may stand still.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -36,7 +34,9 @@ pub struct LogRecord {
 pub struct TopicLog {
     consumer: Arc<SimpleConsumer>,
     producer: Arc<Producer>,
-    topic: String,
+    admin: Admin,
+    topic: Arc<Topic>,
+    partitions: i32,
 }
 
 impl TopicLog {
@@ -54,6 +54,8 @@ impl TopicLog {
         let admin = Admin::new(clients)?;
         let partitions = admin.ensure_compacted_topic(&spec).await?;
         let producer = Producer::new(&clients.native(Role::Producer)?)?;
+        // Made early: the producer then finds the partitions' leaders while the topic is being read.
+        let topic = producer.topic(&spec.name.as_str().into())?;
         let consumer = SimpleConsumer::start(
             &clients.native(Role::Consumer)?,
             &spec.name,
@@ -68,7 +70,7 @@ impl TopicLog {
                 });
             }),
         )?;
-        let log = TopicLog { consumer: Arc::new(consumer), producer, topic: spec.name };
+        let log = TopicLog { consumer: Arc::new(consumer), producer, admin, topic, partitions };
         log.read_to_end().await?;
         Ok(log)
     }
@@ -78,10 +80,8 @@ impl TopicLog {
     /// # Errors
     /// When the brokers do not say where the topic ends, or reading stands still.
     pub async fn read_to_end(&self) -> Result<()> {
-        let consumer = self.consumer.clone();
-        let ends = tokio::task::spawn_blocking(move || consumer.ends(ENDS_TIMEOUT_MS))
-            .await
-            .map_err(|_| Error::bug("asking for the end of a topic panicked"))??;
+        // Not asked of the consumer: its connection is busy waiting for new records.
+        let ends = self.admin.end_offsets(self.topic.name(), self.partitions).await?;
         let mut positions = self.consumer.positions();
         let reached = |now: &std::collections::HashMap<i32, i64>| {
             ends.iter().all(|(partition, end)| *end <= now.get(partition).copied().unwrap_or(0))
@@ -92,8 +92,10 @@ impl TopicLog {
             }
             match tokio::time::timeout(STALL_TIMEOUT, positions.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Error::fatal(format!("the reader of topic {} has ended", self.topic))),
-                Err(_) => return Err(Error::remote(format!("reading topic {} to its end stands still", self.topic))),
+                Ok(Err(_)) => return Err(Error::fatal(format!("the reader of topic {} has ended", self.topic.name()))),
+                Err(_) => {
+                    return Err(Error::remote(format!("reading topic {} to its end stands still", self.topic.name())));
+                }
             }
         }
     }
@@ -111,18 +113,17 @@ impl TopicLog {
     /// # Errors
     /// The first failure; others may have been written.
     pub async fn append_all(&self, records: Vec<(Option<Bytes>, Option<Bytes>)>) -> Result<()> {
-        let what = || format!("cannot write to topic {}", self.topic);
+        let what = || format!("cannot write to topic {}", self.topic.name());
         if records.is_empty() {
             return Ok(());
         }
-        let topic = self.producer.topic(&self.topic.as_str().into())?;
         let (done, outcome) = oneshot::channel();
         let countdown = Countdown(Mutex::new(Some((records.len(), done))));
         let sender = self.producer.register(Arc::new(countdown));
         for (key, value) in &records {
             loop {
                 let outgoing = Outgoing {
-                    topic: &topic,
+                    topic: &self.topic,
                     partition: None,
                     key: key.as_deref(),
                     value: value.as_deref(),
@@ -152,7 +153,7 @@ impl TopicLog {
         let consumer = self.consumer.clone();
         let stop = tokio::task::spawn_blocking(move || consumer.stop());
         if stop.await.is_err() {
-            tracing::error!(topic = self.topic, "closing an internal topic panicked");
+            tracing::error!(topic = %self.topic.name(), "closing an internal topic panicked");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use couplet_api::data::TopicPartition;
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 
 use super::Failure;
 use super::admin_request;
@@ -92,7 +92,7 @@ impl Admin {
     fn explain(&self, failure: Failure, what: &str) -> Error {
         let error = failure.into_error(what);
         match (error.kind(), self.last_error.get()) {
-            (couplet_api::Kind::Remote, Some(last)) => {
+            (Kind::Remote, Some(last)) => {
                 error.context(format!("no answer from Kafka at bootstrap.servers={}: {last}", self.bootstrap_servers))
             }
             _ => error,
@@ -159,6 +159,30 @@ impl Admin {
         self.run("cannot list topics".to_owned(), admin_request::topics).await
     }
 
+    /// The end of each partition of `topic`: the next offset to come.
+    ///
+    /// # Errors
+    /// When the brokers refuse or do not answer.
+    pub async fn end_offsets(&self, topic: &str, partitions: i32) -> Result<BTreeMap<i32, i64>> {
+        let asked: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
+        self.run(format!("cannot ask for the end of topic {topic}"), move |client, timeout_ms| {
+            let begun = Instant::now();
+            loop {
+                let failure = match admin_request::end_offsets(client, &asked, timeout_ms) {
+                    Ok(ends) => return Ok(ends.into_iter().map(|(place, end)| (place.partition, end)).collect()),
+                    Err(failure) => failure,
+                };
+                // A new topic's partitions get their leaders a moment after the topic is there.
+                let retriable = failure.kind() == Kind::Remote || failure.is_unknown_topic();
+                if !retriable || begun.elapsed() >= VISIBLE_MAX {
+                    return Err(failure);
+                }
+                std::thread::sleep(VISIBLE_PAUSE);
+            }
+        })
+        .await
+    }
+
     /// Settings of `topic` as they are in force.
     ///
     /// # Errors
@@ -184,7 +208,7 @@ impl Admin {
             Ok(TopicCreation::Created) => {}
             Ok(TopicCreation::Existed) => self.check_compacted(&spec.name).await?,
             Err(failure) => {
-                let kind = if failure.is_not_allowed() { couplet_api::Kind::Auth } else { couplet_api::Kind::Config };
+                let kind = if failure.is_not_allowed() { Kind::Auth } else { Kind::Config };
                 return Err(Error::new(kind, format!("Unable to create topic {}: {failure}", spec.name)));
             }
         }

@@ -229,6 +229,41 @@ pub(super) fn partition_count(client: &Client, topic: &str, timeout_ms: i32) -> 
     }
 }
 
+/// Stands for the end of a partition in a request for offsets (`RD_KAFKA_OFFSET_SPEC_LATEST`).
+const LATEST: i64 = -1;
+
+/// The next offset to come in each of `partitions`.
+pub(super) fn end_offsets(
+    client: &Client,
+    partitions: &[TopicPartition],
+    timeout_ms: i32,
+) -> Result<Vec<(TopicPartition, i64)>, Failure> {
+    let list = PartitionList::new(partitions.iter().map(|partition| (partition, LATEST)));
+    call(
+        client,
+        Op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
+        timeout_ms,
+        // SAFETY: the list outlives the call, which copies it.
+        |options, queue| unsafe { native::rd_kafka_ListOffsets(client.as_ptr(), list.as_ptr(), options, queue) },
+        |event| {
+            let mut count = 0;
+            // SAFETY: the event answers this request; what it holds lives as long as it does.
+            unsafe {
+                let result = native::rd_kafka_event_ListOffsets_result(event);
+                let infos = native::rd_kafka_ListOffsets_result_infos(result, &mut count);
+                let place = |i: usize| &*native::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(i));
+                let end = |i: usize| {
+                    let place = place(i);
+                    Failure::check(place.err)?;
+                    let topic = CStr::from_ptr(place.topic).to_string_lossy();
+                    Ok((TopicPartition::new(&*topic, place.partition), place.offset))
+                };
+                (0..count).map(end).collect()
+            }
+        },
+    )
+}
+
 /// Settings in force; those without a value are left out.
 pub(super) fn topic_configs(
     client: &Client,

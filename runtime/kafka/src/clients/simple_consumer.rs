@@ -3,12 +3,10 @@
 #![allow(unsafe_code, reason = "calls librdkafka")]
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use couplet_api::{Error, Kind, Result};
+use couplet_api::{Error, Result};
 use rdkafka::bindings as native;
 use tokio::sync::watch;
 
@@ -21,12 +19,13 @@ use super::producer::Topic;
 /// Next offset to come, by partition.
 pub(crate) type Positions = HashMap<i32, i64>;
 
+/// The first offset there can be. Where it is gone, `auto.offset.reset` finds the first that is there; asking for that
+/// at once would wait half a second for the partition's leader to become known.
+const BEGINNING: i64 = 0;
 /// Records handed over at a time.
 const BATCH_RECORDS_MAX: usize = 1000;
 /// The thread is woken when there is something to do; this is only a limit.
 const WAIT_MS: i32 = 60_000;
-/// Between two questions to a broker that is not ready.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads a topic until dropped.
 pub(crate) struct SimpleConsumer {
@@ -34,7 +33,6 @@ pub(crate) struct SimpleConsumer {
     topic: Arc<Topic>,
     partitions: i32,
     positions: watch::Receiver<Positions>,
-    last_error: Arc<LastError>,
     closed: Arc<AtomicBool>,
     ended: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -52,15 +50,14 @@ impl SimpleConsumer {
     ) -> Result<Self> {
         let mut config = config.clone();
         config.set("enable.partition.eof", "true", "enable.partition.eof");
-        let last_error = Arc::new(LastError::default());
-        let client = Client::new(ClientKind::Consumer, &config, last_error.clone())?;
+        config.set("auto.offset.reset", "earliest", "auto.offset.reset");
+        let client = Client::new(ClientKind::Consumer, &config, Arc::new(LastError::default()))?;
         let topic = Arc::new(Topic::new(&client, topic)?);
         let queue = Arc::new(Queue::new(&client));
         for partition in 0..partitions {
             // SAFETY: topic and queue are alive and outlive the reading, which Drop stops.
             let code = unsafe {
-                let beginning = native::RD_KAFKA_OFFSET_BEGINNING.into();
-                match native::rd_kafka_consume_start_queue(topic.as_ptr(), partition, beginning, queue.as_ptr()) {
+                match native::rd_kafka_consume_start_queue(topic.as_ptr(), partition, BEGINNING, queue.as_ptr()) {
                     0 => native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR,
                     _ => native::rd_kafka_last_error(),
                 }
@@ -75,47 +72,7 @@ impl SimpleConsumer {
             .spawn(move || follow(&reader.0, &reader.1, &publish, on_record))
             .map_err(|error| Error::fatal(format!("cannot start a thread for a consumer: {error}")))?;
         let ended = Mutex::new(Some(thread));
-        Ok(SimpleConsumer { queue, topic, partitions, positions, last_error, closed, ended })
-    }
-
-    /// The end of each partition now, asked of the brokers. Blocks.
-    ///
-    /// # Errors
-    /// When a broker does not answer within `timeout_ms`.
-    pub(crate) fn ends(&self, timeout_ms: i32) -> Result<Positions> {
-        let name = CString::new(&**self.topic.name()).map_err(|_| Error::bug("topic with NUL"))?;
-        let begun = Instant::now();
-        let mut ends = Positions::new();
-        for partition in 0..self.partitions {
-            loop {
-                let failure = match self.end(&name, partition, timeout_ms) {
-                    Ok(end) => {
-                        ends.insert(partition, end);
-                        break;
-                    }
-                    Err(failure) => failure,
-                };
-                // A new topic's partitions get their leaders a moment after the topic is there.
-                let retriable = failure.kind() == Kind::Remote || failure.is_unknown_topic();
-                if !retriable || begun.elapsed() >= Duration::from_millis(timeout_ms.unsigned_abs().into()) {
-                    let last = self.last_error.get().map(|text| format!(" ({text})")).unwrap_or_default();
-                    let what = format!("cannot ask for the end of {}-{partition}{last}", self.topic.name());
-                    return Err(failure.into_error(what));
-                }
-                std::thread::sleep(RETRY_PAUSE);
-            }
-        }
-        Ok(ends)
-    }
-
-    fn end(&self, topic: &CStr, partition: i32, timeout_ms: i32) -> Result<i64, Failure> {
-        let (mut low, mut high) = (0, 0);
-        // SAFETY: all pointers are valid for the call.
-        let code = unsafe {
-            let (client, name) = (self.queue.client().as_ptr(), topic.as_ptr());
-            native::rd_kafka_query_watermark_offsets(client, name, partition, &mut low, &mut high, timeout_ms)
-        };
-        Failure::check(code).map(|()| high)
+        Ok(SimpleConsumer { queue, topic, partitions, positions, closed, ended })
     }
 
     /// Hears of progress.
