@@ -15,7 +15,6 @@ use super::respond::{self, Answer, Failure};
 use super::views::{self, InfoView, SettingsView, TaskIdView, TaskView};
 use crate::hash_map_order;
 use crate::herder::{ConnectorInfo, ConnectorSnapshot, NewConnector, RestartRequest};
-use crate::validate::{Refused, validate_connector};
 use crate::worker::{TargetState, TaskId};
 use crate::worker_config::ModeConfig;
 
@@ -80,7 +79,7 @@ pub(super) async fn put_config(call: &Call<'_>, name: &str) -> Answer {
 }
 
 async fn put(call: &Call<'_>, new: NewConnector) -> Answer {
-    let (created, info) = call.within_limit(validated_put(call, new)).await?;
+    let (created, info) = call.within_limit(call.state.herder.put_connector(new)).await?;
     if !created {
         return respond::ok(&written_view(&info));
     }
@@ -89,19 +88,6 @@ async fn put(call: &Call<'_>, new: NewConnector) -> Answer {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
-}
-
-/// What is wrong with the config counts before what is wrong with the name.
-async fn validated_put(call: &Call<'_>, new: NewConnector) -> Result<(bool, ConnectorInfo), Failure> {
-    let infos = validate_connector(&call.state.plugins, &call.state.config, &new.config).await;
-    let infos = infos.map_err(|refused| match refused {
-        Refused::Class(message) => Failure::bad_request(message),
-        Refused::Override(message) => Failure::internal(message),
-    })?;
-    match infos.refusal() {
-        Some(text) => Err(Failure::bad_request(text)),
-        None => Ok(call.state.herder.put_connector(new).await?),
-    }
 }
 
 /// `config` with its name, at the end unless it has one.
