@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use couplet_api::clock::SystemClock;
 use couplet_api::config::Props;
+use couplet_api::error::ResultExt;
 use couplet_api::{Error, Result};
 use couplet_kafka::clients::{Admin, ClientSettings};
 use couplet_kafka::{TopicLog, TopicSpec};
@@ -54,10 +55,17 @@ async fn open(
     let offset_topic =
         spec("offset", &own.offset_storage_topic, own.offset_storage_partitions, own.offset_storage_replication_factor);
     let (for_config, for_status) = (inbox.clone(), inbox);
+    let (in_config, in_status, in_offset) =
+        (unusable("config", &config_topic), unusable("status", &status_topic), unusable("offset", &offset_topic));
+    let config_log =
+        TopicLog::open(&clients, config_topic, Box::new(move |record| config_record(&for_config, &record)));
+    let status_log =
+        TopicLog::open(&clients, status_topic, Box::new(move |record| status_record(&for_status, &record)));
+    let offsets = KafkaOffsetStore::open(&clients, offset_topic);
     let (config_log, status_log, offsets) = tokio::try_join!(
-        TopicLog::open(&clients, config_topic, Box::new(move |record| config_record(&for_config, &record))),
-        TopicLog::open(&clients, status_topic, Box::new(move |record| status_record(&for_status, &record))),
-        KafkaOffsetStore::open(&clients, offset_topic),
+        async { config_log.await.context(|| in_config) },
+        async { status_log.await.context(|| in_status) },
+        async { offsets.await.context(|| in_offset) },
     )?;
     let (config_log, status_log) = (Arc::new(config_log), Arc::new(status_log));
     let offsets: Arc<dyn OffsetStore> = Arc::new(offsets);
@@ -75,6 +83,14 @@ async fn open(
         }
     });
     Ok(Opened { logs, runner, cluster_id, close })
+}
+
+/// What is said in front of the reason when a topic cannot be used.
+fn unusable(store: &str, topic: &TopicSpec) -> String {
+    format!(
+        "cannot use {store}.storage.topic={} with {store}.storage.replication.factor={}",
+        topic.name, topic.replication_factor
+    )
 }
 
 /// Settings of an internal topic: `<store>.storage.*` but for what has keys of its own (KIP-605). It is compacted
