@@ -38,7 +38,7 @@ pub async fn play(services: &SharedServices, filter: &str) -> Result<Tally> {
         tally.add(cdc::play(services, &cdc).await?);
     }
     for suite in suites.rest.iter().filter(|s| s.name().contains(filter)) {
-        tally.add(rest::play(services, suite).await?);
+        tally.add(rest::play(suite, &suites.rest_rules).await?);
     }
     Ok(tally)
 }

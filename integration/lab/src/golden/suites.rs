@@ -14,6 +14,17 @@ pub struct Suites {
     pub cdc: Vec<CdcSuite>,
     #[serde(default)]
     pub rest: Vec<RestSuite>,
+    pub rest_rules: RestRules,
+}
+
+/// What of a recorded REST answer is not contract.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestRules {
+    /// JSON members whose text is ours.
+    pub own_members: Vec<String>,
+    /// Parts of recorded texts that come from Java's libraries: of such an answer only the status is compared.
+    pub library_texts: Vec<String>,
 }
 
 /// A file of change-data-capture scenarios for `cdc/replay.py`.
