@@ -22,7 +22,7 @@ use crate::worker_config::ModeConfig;
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let snapshot = call.state.herder.snapshot();
     let mut connectors: Vec<(&String, &Arc<ConnectorSnapshot>)> = snapshot.connectors.iter().collect();
-    hash_map_order::sort(&mut connectors, |(name, _)| name);
+    hash_map_order::sort_copy(&mut connectors, |(name, _)| name);
     let expansions = query_values(call.query, "expand");
     if expansions.is_empty() {
         return respond::ok(&connectors.iter().map(|(name, _)| *name).collect::<Vec<_>>());

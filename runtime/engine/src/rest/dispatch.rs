@@ -124,7 +124,7 @@ impl Gate {
         if *method != Method::OPTIONS {
             match content_type {
                 ContentType::Malformed => return Err(Failure::bad_request("Bad request: malformed Content-Type")),
-                ContentType::Other if endpoint.consumes_json() => {
+                ContentType::Other if endpoint.consumes_json(method) => {
                     return Err(Failure::router(StatusCode::UNSUPPORTED_MEDIA_TYPE));
                 }
                 _ => {}

@@ -30,11 +30,24 @@ pub(super) async fn alter(call: &Call<'_>, name: &str) -> Answer {
     }
     let mut changes: Vec<OffsetEntry> = Vec::new();
     for (partition, offset) in entries {
-        let Some(partition) = partition else { return Err(without_partition(call, name)) };
+        let Some(partition) = partition else {
+            return Err(unless_refused_before(call, name, |kind| match kind {
+                ConnectorType::Sink => {
+                    Failure::bad_request("The partition for a sink connector offset cannot be null or missing")
+                }
+                _ => Failure::internal("Partition objects cannot be null"),
+            }));
+        };
         match changes.iter_mut().find(|change| change.partition == partition) {
             Some(change) => change.offset = offset,
             None => changes.push(OffsetEntry { partition, offset }),
         }
+    }
+    let compound =
+        changes.iter().find_map(|c| compound_field(&c.partition).or(c.offset.as_ref().and_then(compound_field)));
+    let is_source = || found(call, name).is_ok_and(|connector| connector.kind == ConnectorType::Source);
+    if let Some(problem) = compound.filter(|_| is_source()) {
+        return Err(unless_refused_before(call, name, |_| Failure::internal(problem)));
     }
     let message = call.within_limit(call.state.herder.alter_offsets(name, Some(changes))).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "message": message })))
@@ -46,8 +59,8 @@ pub(super) async fn reset(call: &Call<'_>, name: &str) -> Answer {
     Ok(respond::json(StatusCode::OK, &json!({ "message": message })))
 }
 
-/// What is wrong with a request that names no partition, after everything the herder would have found wrong before.
-fn without_partition(call: &Call<'_>, name: &str) -> Failure {
+/// `failure`, after everything the herder would have found wrong before.
+fn unless_refused_before(call: &Call<'_>, name: &str, failure: impl FnOnce(ConnectorType) -> Failure) -> Failure {
     match found(call, name) {
         Err(failure) => failure,
         Ok(connector) if connector.target != TargetState::Stopped || !connector.tasks.is_empty() => {
@@ -56,11 +69,21 @@ fn without_partition(call: &Call<'_>, name: &str) -> Failure {
                  specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
             ))
         }
-        Ok(connector) if connector.kind == ConnectorType::Sink => {
-            Failure::bad_request("The partition for a sink connector offset cannot be null or missing")
-        }
-        Ok(_) => Failure::internal("Partition objects cannot be null"),
+        Ok(connector) => failure(connector.kind),
     }
+}
+
+/// The sentence about the first field that cannot be stored: offsets of sources hold primitive values only.
+fn compound_field(map: &OffsetMap) -> Option<String> {
+    map.entries().iter().find_map(|(key, value)| {
+        let kind = match value {
+            ConnectValue::Array(_) => "ARRAY",
+            ConnectValue::Map(_) => "MAP",
+            _ => return None,
+        };
+        let field = key.as_str().unwrap_or_default();
+        Some(format!("Offsets may only contain primitive types as values, but field {field} contains {kind}"))
+    })
 }
 
 type Entry = (Option<OffsetMap>, Option<OffsetMap>);

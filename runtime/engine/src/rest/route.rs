@@ -121,9 +121,9 @@ impl Endpoint {
         }
     }
 
-    /// Whether requests must say `application/json` when they name a content type.
-    pub(super) const fn consumes_json(&self) -> bool {
-        !matches!(self, Endpoint::Root | Endpoint::Health)
+    /// Whether requests with `method` must say `application/json` when they name a content type.
+    pub(super) fn consumes_json(&self, method: &Method) -> bool {
+        !matches!(self, Endpoint::Root | Endpoint::Health) && !self.is_internal(method)
     }
 
     /// Whether `method` here is a call between workers, which carries a signature instead of a user's credentials.

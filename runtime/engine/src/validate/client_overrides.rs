@@ -12,8 +12,11 @@ use crate::worker_config::OverridePolicy;
 /// # Errors
 /// The sentence about a value that does not have its key's type.
 pub(super) fn validate(client: Client, props: &Props, policy: &OverridePolicy) -> Result<ConfigInfos, String> {
-    let overrides = props.with_prefix(client.prefix());
-    let mut entries: Vec<(&str, Option<&str>)> = overrides.iter().collect();
+    // The settings come out of one map by their whole keys, and go into another by the rest.
+    let mut all: Vec<(&str, Option<&str>)> = props.iter().collect();
+    hash_map_order::sort_copy(&mut all, |(key, _)| key);
+    let own = |(key, value)| Some((str::strip_prefix(key, client.prefix())?, value));
+    let mut entries: Vec<(&str, Option<&str>)> = all.into_iter().filter_map(own).collect();
     hash_map_order::sort(&mut entries, |(key, _)| key);
     let mut infos = ConfigInfos::empty();
     for (name, given) in entries {

@@ -80,6 +80,8 @@ pub async fn validate_connector(
         ConnectorKind::Sink(_) => check_sink(config, props, &mut values),
     }
     refuse_nulls(props, &mut values);
+    // The JVM takes them out of a hash map; those without a key show it.
+    hash_map_order::sort(&mut values, |value| &value.name);
     let common_values = values.clone();
     let own = connector.plugin().config_def();
     let mut groups = groups_of(&keys);

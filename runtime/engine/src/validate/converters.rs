@@ -109,7 +109,7 @@ pub(super) fn resolve(
         }
         (_, None) => {}
     }
-    let visible = version.is_some() && given != Some(None);
+    let visible = value != Setting::Null;
     let range_error = match (given, props.get(role.version_key())) {
         (Some(Some(_)), Some(range)) => version.and_then(|_| unavailable(plugins, value_text(&value), range)),
         _ => None,
