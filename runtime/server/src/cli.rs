@@ -21,11 +21,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a worker whose connectors, offsets and states are kept in Kafka topics
+    #[command(alias = "Distributed")]
     Distributed {
         /// Settings of the worker
         properties: PathBuf,
     },
     /// Run a worker of its own; offsets are kept in a file
+    #[command(alias = "Standalone")]
     Standalone {
         /// Settings of the worker
         properties: PathBuf,
