@@ -44,6 +44,8 @@ struct KeyPlan {
     schema: SchemaRef,
     /// Positions in the tuple.
     columns: Vec<usize>,
+    /// Tells the tables of a shared topic apart.
+    table: Option<Value>,
 }
 
 /// Everything needed to make records of one table.
@@ -173,7 +175,8 @@ impl TableSchema {
     /// The record key of a row.
     pub(crate) fn key(&self, row: &Row) -> Datum {
         let Some(key) = &self.key else { return Datum::NULL };
-        let values: Vec<Value> = key.columns.iter().map(|position| row[*position].clone()).collect();
+        let columns = key.columns.iter().map(|position| row[*position].clone());
+        let values: Vec<Value> = columns.chain(key.table.clone()).collect();
         Datum::new(key.schema.clone(), Struct::new(key.schema.clone(), values))
     }
 
@@ -250,7 +253,8 @@ fn key_plan(table: &Table, topic: &str, fields: &[Option<Fields>], config: &PgCo
         positions = table.key.iter().filter_map(position).collect();
     }
     positions.retain(|position| fields[*position].is_some());
-    if positions.is_empty() {
+    let identifier = config.naming.table_identifier(&table.id);
+    if positions.is_empty() && identifier.is_none() {
         return None;
     }
     let mut schema = SchemaBuilder::structure().name(config.schema_names.schema_name(&format!("{topic}.Key")));
@@ -259,5 +263,9 @@ fn key_plan(table: &Table, topic: &str, fields: &[Option<Fields>], config: &PgCo
             schema = schema.field(config.field_names.field_name(names[*position]), field.bare.clone());
         }
     }
-    Some(KeyPlan { schema: schema.build(), columns: positions })
+    if let Some((field, _)) = &identifier {
+        schema = schema.field(*field, Schema::string());
+    }
+    let table = identifier.map(|(_, value)| Value::str(value));
+    Some(KeyPlan { schema: schema.build(), columns: positions, table })
 }

@@ -22,6 +22,9 @@ use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
 /// Bytes of log without interest that are worth a stored position of their own.
 const ADVANCE_BYTES: u64 = 1 << 10;
+/// So many status intervals without a change of interest make a stream idle. A restart within them repeats nothing, and
+/// an offset that is stored without a record differs from what Debezium would have stored.
+const IDLE_INTERVALS: u32 = 6;
 /// Longest time between status reports, below the server's default time-out of a minute.
 const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
@@ -77,7 +80,7 @@ impl Streaming {
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
             received: from,
             next_status: now,
-            next_advance: now + self.status_interval(),
+            next_advance: now + self.idle_time(),
             told: from,
             idle_end: Lsn::default(),
             next_xmin: now,
@@ -92,6 +95,10 @@ impl Streaming {
             self.deliver(&mut state).await?;
             self.wait(&mut state).await?;
         }
+    }
+
+    fn idle_time(&self) -> Duration {
+        self.status_interval() * IDLE_INTERVALS
     }
 
     fn status_interval(&self) -> Duration {
@@ -134,6 +141,7 @@ impl Streaming {
                         self.outbox.count(before);
                         if self.outbox.records.len() > before {
                             state.told = state.emitter.position().stream_from();
+                            state.next_advance = Instant::now() + self.idle_time();
                         }
                     }
                 }
@@ -169,7 +177,7 @@ impl Streaming {
         }
         if let Some(position) = state.emitter.reached(state.idle_end) {
             state.told = state.idle_end;
-            state.next_advance = Instant::now() + self.status_interval();
+            state.next_advance = Instant::now() + self.idle_time();
             self.outbox.advance(position);
         }
     }

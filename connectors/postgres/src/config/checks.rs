@@ -109,6 +109,8 @@ pub(super) fn topic_naming(value: Option<&str>, _props: &Props) -> Option<String
         "DefaultTopicNamingStrategy",
         "SchemaUnicodeTopicNamingStrategy",
         "DefaultUnicodeTopicNamingStrategy",
+        "SchemaRegexTopicNamingStrategy",
+        "DefaultRegexTopicNamingStrategy",
     ];
     (!known.contains(&name)).then(|| {
         format!("Class {value} is not supported; use io.debezium.schema.{}", known.join(", io.debezium.schema."))

@@ -217,7 +217,7 @@ pub(super) const EVENTS: &[Field] = &[
         Medium,
         (Width::None, "column.mask.hash.([^.]+).with.salt.(.+)"),
         Check::None,
-        "Columns sent as a salted hash; not built.",
+        "Character columns sent as a salted hash.",
     ),
     row(
         "column.mask.with.(d+).chars",

@@ -6,6 +6,7 @@ mod connection;
 mod events;
 mod not_built;
 mod process;
+mod reader;
 mod settings;
 
 use couplet_api::config::{ConfigType, Importance, Width};
@@ -33,4 +34,9 @@ const fn row(
     doc: &'static str,
 ) -> Field {
     Field { name, kind, default, importance, width, display, check, doc }
+}
+
+/// A row of little importance whose label is its name.
+const fn unlabelled(name: &'static str, kind: ConfigType, default: Option<&'static str>, doc: &'static str) -> Field {
+    row(name, kind, default, Importance::Low, (Width::None, name), Check::None, doc)
 }

@@ -5,7 +5,7 @@ use couplet_api::config::Importance::{Low, Medium};
 use couplet_api::config::Width;
 use couplet_cdc::{Check, Field};
 
-use super::{checks, row};
+use super::{checks, row, unlabelled};
 
 /// In Debezium's order.
 pub(super) const PROCESS: &[Field] = &[
@@ -243,60 +243,17 @@ pub(super) const PROCESS: &[Field] = &[
         Check::Boolean,
         "OpenLineage events; not built.",
     ),
-    row(
-        "openlineage.integration.config.file.path",
-        String,
-        Some("./openlineage.yml"),
-        Low,
-        (Width::None, "openlineage.integration.config.file.path"),
-        Check::None,
-        "OpenLineage settings.",
-    ),
-    row(
-        "openlineage.integration.job.namespace",
-        String,
-        None,
-        Low,
-        (Width::None, "openlineage.integration.job.namespace"),
-        Check::None,
-        "OpenLineage namespace.",
-    ),
-    row(
+    unlabelled("openlineage.integration.config.file.path", String, Some("./openlineage.yml"), "OpenLineage settings."),
+    unlabelled("openlineage.integration.job.namespace", String, None, "OpenLineage namespace."),
+    unlabelled(
         "openlineage.integration.job.description",
         String,
         Some("Debezium change data capture job"),
-        Low,
-        (Width::None, "openlineage.integration.job.description"),
-        Check::None,
         "OpenLineage job text.",
     ),
-    row(
-        "openlineage.integration.job.tags",
-        List,
-        None,
-        Low,
-        (Width::None, "openlineage.integration.job.tags"),
-        Check::None,
-        "OpenLineage tags.",
-    ),
-    row(
-        "openlineage.integration.job.owners",
-        List,
-        None,
-        Low,
-        (Width::None, "openlineage.integration.job.owners"),
-        Check::None,
-        "OpenLineage owners.",
-    ),
-    row(
-        "openlineage.integration.dataset.kafka.bootstrap.servers",
-        String,
-        None,
-        Low,
-        (Width::None, "openlineage.integration.dataset.kafka.bootstrap.servers"),
-        Check::None,
-        "OpenLineage dataset address.",
-    ),
+    unlabelled("openlineage.integration.job.tags", List, None, "OpenLineage tags."),
+    unlabelled("openlineage.integration.job.owners", List, None, "OpenLineage owners."),
+    unlabelled("openlineage.integration.dataset.kafka.bootstrap.servers", String, None, "OpenLineage dataset address."),
     row(
         "extended.headers.enabled",
         Boolean,

@@ -4,12 +4,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use couplet_api::Result;
 use couplet_api::error::Error;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -18,6 +20,9 @@ use crate::config::{ConnectionConfig, SslMode};
 
 /// Asks the server whether it speaks TLS: length 8, code 80877103.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// Longest wait for one address to answer, as the JDBC driver's.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A stream to the server.
 pub(super) enum Socket {
@@ -33,15 +38,15 @@ pub(super) enum Socket {
 /// [`couplet_api::Kind::Remote`] in the JDBC driver's words when the server cannot be reached,
 /// [`couplet_api::Kind::Config`] when TLS is wanted and not to be had.
 pub(super) async fn connect(config: &ConnectionConfig) -> Result<Socket> {
-    let mut tcp = tcp(config).await.map_err(|e| unreachable(config, &e))?;
+    let mut stream = tcp(config).await.map_err(|e| unreachable(config, &e))?;
     if config.ssl == SslMode::Disable {
-        return Ok(Socket::Plain(tcp));
+        return Ok(Socket::Plain(stream));
     }
-    tcp.write_all(&SSL_REQUEST).await.map_err(|e| unreachable(config, &e))?;
-    let answer = tcp.read_u8().await.map_err(|e| unreachable(config, &e))?;
+    stream.write_all(&SSL_REQUEST).await.map_err(|e| unreachable(config, &e))?;
+    let answer = stream.read_u8().await.map_err(|e| unreachable(config, &e))?;
     if answer != b'S' {
         return match config.ssl {
-            SslMode::Prefer => Ok(Socket::Plain(tcp)),
+            SslMode::Prefer => Ok(Socket::Plain(stream)),
             _ => Err(Error::config(format!(
                 "The server {}:{} does not support SSL, which database.sslmode asks for; switch it on there or use prefer",
                 config.host, config.port
@@ -51,11 +56,14 @@ pub(super) async fn connect(config: &ConnectionConfig) -> Result<Socket> {
     let connector = TlsConnector::from(Arc::new(tls::client_config(config)?));
     let name = ServerName::try_from(config.host.clone())
         .map_err(|_| Error::config(format!("database.hostname {} is not a valid name", config.host)))?;
-    let stream = connector
-        .connect(name, tcp)
-        .await
-        .map_err(|error| Error::config(format!("SSL error on the way to {}:{}: {error}", config.host, config.port)))?;
-    Ok(Socket::Tls(Box::new(stream)))
+    match connector.connect(name, stream).await {
+        Ok(stream) => Ok(Socket::Tls(Box::new(stream))),
+        Err(error) if config.ssl == SslMode::Prefer => {
+            tracing::warn!(%error, "encryption failed; connecting without, as database.sslmode=prefer allows");
+            tcp(config).await.map(Socket::Plain).map_err(|e| unreachable(config, &e))
+        }
+        Err(error) => Err(Error::config(format!("SSL error on the way to {}:{}: {error}", config.host, config.port))),
+    }
 }
 
 /// Tries each address of the host in turn.
@@ -65,9 +73,10 @@ async fn tcp(config: &ConnectionConfig) -> io::Result<TcpStream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_keepalive(config.keep_alive)?;
         socket.set_nodelay(true)?;
-        match socket.connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+        match timeout(CONNECT_TIMEOUT, socket.connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(last)

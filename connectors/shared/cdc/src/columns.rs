@@ -1,9 +1,11 @@
-//! Settings that change single columns: truncation, masking, and the source type as schema parameters.
+//! Settings that change single columns: truncation, masking, hashing, and the source type as schema parameters.
 
 use couplet_api::Result;
 use couplet_api::config::Props;
 use couplet_api::data::{SchemaBuilder, Value};
 use couplet_api::error::Error;
+use md5::{Digest, Md5};
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use crate::filter::{Patterns, TableId};
 
@@ -14,6 +16,31 @@ pub enum ColumnChange {
     Mask(usize),
     /// Cut to this many UTF-16 units.
     Truncate(usize),
+    /// Texts are replaced by their salted hash in hex, cut to `length` digits.
+    Hash {
+        /// How.
+        hash: Hash,
+        /// Length of the column.
+        length: usize,
+    },
+}
+
+/// A hash function with its salt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hash {
+    algorithm: Algorithm,
+    salt: String,
+    /// Whether the text itself is hashed; else its form under Java's serialization, as the first version did.
+    plain: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Md5,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
 }
 
 /// A column's type in the database.
@@ -29,8 +56,8 @@ pub struct SourceType<'a> {
     pub scale: Option<i32>,
 }
 
-/// The settings `column.mask.with.N.chars`, `column.truncate.to.N.chars`, `column.propagate.source.type` and
-/// `datatype.propagate.source.type`.
+/// The settings `column.mask.with.N.chars`, `column.mask.hash.…`, `column.truncate.to.N.chars`,
+/// `column.propagate.source.type` and `datatype.propagate.source.type`.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnChanges {
     changes: Vec<(Patterns, ColumnChange)>,
@@ -42,7 +69,7 @@ impl ColumnChanges {
     /// Reads the settings out of `props`.
     ///
     /// # Errors
-    /// [`couplet_api::Kind::Config`] for a wrong number or list, and for hashing, which is not built.
+    /// [`couplet_api::Kind::Config`] for a wrong number, list, or hash function.
     pub fn new(props: &Props) -> Result<Self> {
         let mut all = ColumnChanges::default();
         for (key, list) in props.iter() {
@@ -54,10 +81,9 @@ impl ColumnChanges {
                     digits.parse().map_err(|_| Error::config(format!("{key}: {digits} is not a number of characters"))),
                 )
             };
-            if key.starts_with("column.mask.hash.") {
-                return Err(Error::config(format!(
-                    "{key}: masking by hash is not supported; use column.mask.with.N.chars or column.exclude.list"
-                )));
+            if let Some(rest) = key.strip_prefix("column.mask.hash.") {
+                let hash = Hash::new(rest).map_err(|problem| Error::config(format!("{key}: {problem}")))?;
+                all.changes.push((patterns()?, ColumnChange::Hash { hash, length: usize::MAX }));
             } else if let Some(length) = number("column.mask.with.") {
                 all.changes.push((patterns()?, ColumnChange::Mask(length?)));
             } else if let Some(length) = number("column.truncate.to.") {
@@ -77,6 +103,10 @@ impl ColumnChanges {
         let (_, change) = self.changes.iter().find(|(patterns, _)| patterns.matches(&name))?;
         match change {
             ColumnChange::Mask(_) if text => Some(change.clone()),
+            ColumnChange::Hash { hash, .. } if text => {
+                let length = usize::try_from(length).ok().filter(|l| *l > 0).unwrap_or(usize::MAX);
+                Some(ColumnChange::Hash { hash: hash.clone(), length })
+            }
             ColumnChange::Truncate(to) if length < 0 || usize::try_from(length).is_ok_and(|l| l > *to) => {
                 Some(change.clone())
             }
@@ -90,7 +120,7 @@ impl ColumnChanges {
         let mut schema = schema;
         if let Some((_, change)) = self.changes.iter().find(|(patterns, _)| patterns.matches(&name)) {
             schema = match change {
-                ColumnChange::Mask(_) => schema.parameter("masked", "true"),
+                ColumnChange::Mask(_) | ColumnChange::Hash { .. } => schema.parameter("masked", "true"),
                 ColumnChange::Truncate(to) if usize::try_from(source.length).map_or(true, |l| l > *to) => {
                     schema.parameter("truncateLength", to.to_string())
                 }
@@ -122,9 +152,62 @@ impl ColumnChange {
                 Value::str(String::from_utf16_lossy(&units))
             }
             (ColumnChange::Truncate(to), Value::Bytes(bytes)) if bytes.len() > *to => Value::Bytes(bytes.slice(..*to)),
-            (ColumnChange::Truncate(_), value) => value,
+            (ColumnChange::Hash { hash, length }, Value::Str(text)) => {
+                let digits = hash.of(&text);
+                Value::str(&digits[..digits.len().min(*length)])
+            }
+            (ColumnChange::Truncate(_) | ColumnChange::Hash { .. }, value) => value,
         }
     }
+}
+
+impl Hash {
+    /// Reads `SHA-256.with.salt.SALT`, with `v2.` in front for the second version.
+    fn new(text: &str) -> Result<Self, String> {
+        let (plain, text) = text.strip_prefix("v2.").map_or((false, text), |rest| (true, rest));
+        let (name, salt) = text.split_once(".with.salt.").ok_or("ALGORITHM.with.salt.SALT is expected")?;
+        let algorithm = match name.to_ascii_uppercase().as_str() {
+            "MD5" => Algorithm::Md5,
+            "SHA-224" => Algorithm::Sha224,
+            "SHA-256" => Algorithm::Sha256,
+            "SHA-384" => Algorithm::Sha384,
+            "SHA-512" => Algorithm::Sha512,
+            _ => return Err(format!("{name} is not one of MD5, SHA-224, SHA-256, SHA-384, SHA-512")),
+        };
+        Ok(Hash { algorithm, salt: salt.to_owned(), plain })
+    }
+
+    fn of(&self, text: &str) -> String {
+        let mut input = self.salt.as_bytes().to_vec();
+        if !self.plain {
+            input.extend(serialized_head(text));
+        }
+        input.extend(text.as_bytes());
+        match self.algorithm {
+            Algorithm::Md5 => hex::encode(Md5::digest(&input)),
+            Algorithm::Sha224 => hex::encode(Sha224::digest(&input)),
+            Algorithm::Sha256 => hex::encode(Sha256::digest(&input)),
+            Algorithm::Sha384 => hex::encode(Sha384::digest(&input)),
+            Algorithm::Sha512 => hex::encode(Sha512::digest(&input)),
+        }
+    }
+}
+
+/// What `ObjectOutputStream` writes in front of a string: its header, a mark, the length. Beyond the basic plane and for
+/// NUL, Java's own UTF-8 differs; such texts hash differently here.
+fn serialized_head(text: &str) -> Vec<u8> {
+    let mut head = vec![0xac, 0xed, 0x00, 0x05];
+    match u16::try_from(text.len()) {
+        Ok(length) => {
+            head.push(0x74);
+            head.extend(length.to_be_bytes());
+        }
+        Err(_) => {
+            head.push(0x7c);
+            head.extend((text.len() as u64).to_be_bytes());
+        }
+    }
+    head
 }
 
 #[cfg(test)]
@@ -148,8 +231,20 @@ mod tests {
     }
 
     #[test]
-    fn hashing_is_refused_and_not_ignored() {
-        let props = Props::from_iter([("column.mask.hash.SHA-256.with.salt.x", "public.t.a")]);
-        assert!(ColumnChanges::new(&props).expect_err("refused").message().contains("column.mask.hash.SHA-256"));
+    fn texts_are_hashed_in_both_versions() {
+        let props = Props::from_iter([
+            ("column.mask.hash.MD5.with.salt.abc", "public.t.(a|g)"),
+            ("column.mask.hash.v2.MD5.with.salt.abc", "public.t.b"),
+        ]);
+        let changes = ColumnChanges::new(&props).expect("valid");
+        let table = TableId::new("public", "t");
+        let hashed = |column: &str, length, text: &str| {
+            changes.of(&table, column, true, length).map(|change| change.apply(Value::str(text)))
+        };
+        assert_eq!(hashed("a", 40, "sensitive"), Some(Value::str("a12deef2be165216baea9dc8328a6276")));
+        assert_eq!(hashed("b", i32::MAX, "long text value"), Some(Value::str("8a421f9db510452c8b478f8ebe0de217")));
+        assert_eq!(hashed("g", 5, "12345"), Some(Value::str("40e68")));
+        let unknown = Props::from_iter([("column.mask.hash.CRC.with.salt.x", "public.t.a")]);
+        assert!(ColumnChanges::new(&unknown).expect_err("refused").message().contains("CRC is not one of"));
     }
 }

@@ -25,7 +25,7 @@ pub use headers::{ContextHeaders, NEW_KEY, OLD_KEY};
 pub use heartbeat::Heartbeat;
 pub use keys::KeyColumns;
 pub use modes::{BinaryMode, DecimalMode, TimeMode};
-pub use naming::{NameAdjustment, TopicNaming};
+pub use naming::{NameAdjustment, Replacement, Routing, TopicNaming};
 pub use semantic::*;
 pub use snapshot::{SnapshotMarker, source_schema};
 pub use transaction::{TransactionTopic, transaction_block_schema};

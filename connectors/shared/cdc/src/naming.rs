@@ -1,5 +1,7 @@
 //! Names of topics, schemas and fields.
 
+use regex::Regex;
+
 use crate::filter::TableId;
 
 /// `schema.name.adjustment.mode` and `field.name.adjustment.mode`.
@@ -81,17 +83,84 @@ pub struct TopicNaming {
     pub with_schema: bool,
     /// Whether characters Kafka does not allow become `_uXXXX` instead of an underscore.
     pub unicode: bool,
+    /// Sends several tables to one topic.
+    pub routing: Option<Routing>,
+}
+
+/// Topic names made from others by a regular expression, and the field that tells the tables of one topic apart.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    topic: Replacement,
+    key: Option<(String, Option<Replacement>)>,
+}
+
+/// A regular expression that must match a whole name, and what the name becomes.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    pattern: Regex,
+    template: String,
+}
+
+impl Replacement {
+    /// `pattern` and `template` as Java writes them: groups are `$1`.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn new(pattern: &str, template: &str) -> Result<Self, String> {
+        let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| e.to_string())?;
+        let mut rust = String::new();
+        let mut chars = template.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => rust.extend(chars.next()),
+                '$' => {
+                    let group = chars.next_if(char::is_ascii_digit).map_or_else(String::new, |d| format!("${{{d}}}"));
+                    rust.push_str(if group.is_empty() { "$$" } else { &group });
+                }
+                c => rust.push(c),
+            }
+        }
+        Ok(Replacement { pattern, template: rust })
+    }
+
+    /// What `name` becomes; itself when it does not match or nothing would be left.
+    fn apply(&self, name: &str) -> String {
+        let new = self.pattern.replace(name, self.template.as_str());
+        if new.is_empty() { name.to_owned() } else { new.into_owned() }
+    }
+}
+
+impl Routing {
+    /// `topic` names topics; `key`: name of the identifying field and what makes its value from the table's own topic.
+    pub const fn new(topic: Replacement, key: Option<(String, Option<Replacement>)>) -> Self {
+        Routing { topic, key }
+    }
 }
 
 impl TopicNaming {
     /// Topic of the changes of `table`.
     pub fn data_topic(&self, table: &TableId) -> String {
+        let own = self.sanitized(&self.own_topic(table));
+        match &self.routing {
+            Some(routing) => routing.topic.apply(&own),
+            None => own,
+        }
+    }
+
+    /// Name and value of the key field that tells tables of one topic apart, if there is to be one.
+    pub fn table_identifier(&self, table: &TableId) -> Option<(&str, String)> {
+        let (field, rule) = self.routing.as_ref()?.key.as_ref()?;
+        let own = self.own_topic(table);
+        Some((field, rule.as_ref().map_or_else(|| own.clone(), |rule| rule.apply(&own))))
+    }
+
+    fn own_topic(&self, table: &TableId) -> String {
         let parts: &[&str] = match self.with_schema {
             true => &[&self.prefix, &table.schema, &table.table],
             false => &[&self.prefix, &table.table],
         };
         let given: Vec<&str> = parts.iter().copied().filter(|part| !part.trim().is_empty()).collect();
-        self.sanitized(&given.join(&self.delimiter))
+        given.join(&self.delimiter)
     }
 
     /// Topic of heartbeats.
@@ -149,6 +218,7 @@ mod tests {
             transaction: "tx".to_owned(),
             with_schema: true,
             unicode: false,
+            routing: None,
         };
         let table = TableId::new("public", "My Table");
         assert_eq!(naming.data_topic(&table), "p_1.public.My_Table");
@@ -156,5 +226,24 @@ mod tests {
         naming.with_schema = false;
         naming.unicode = true;
         assert_eq!(naming.data_topic(&table), "p_u005f1.My_u0020Table");
+    }
+
+    #[test]
+    fn tables_can_share_a_topic() {
+        let topic = Replacement::new(r"(.*)shard_(\d+)", "$1shards").expect("valid");
+        let key = Replacement::new(r"(.*)shard_(\d+)", "no\\. $2").expect("valid");
+        let naming = TopicNaming {
+            prefix: "p".to_owned(),
+            delimiter: ".".to_owned(),
+            heartbeat_prefix: String::new(),
+            transaction: String::new(),
+            with_schema: true,
+            unicode: false,
+            routing: Some(Routing::new(topic, Some(("id".to_owned(), Some(key))))),
+        };
+        let table = TableId::new("s", "shard_7");
+        assert_eq!(naming.data_topic(&table), "p.s.shards");
+        assert_eq!(naming.table_identifier(&table), Some(("id", "no. 7".to_owned())));
+        assert_eq!(naming.data_topic(&TableId::new("s", "other")), "p.s.other");
     }
 }
