@@ -4,6 +4,7 @@
 pub(crate) mod civil;
 mod class;
 mod date_format;
+mod hash_code;
 mod hash_map;
 mod numbers;
 mod record_text;
@@ -13,6 +14,7 @@ mod string;
 
 pub(crate) use class::{cast_failure, class_of};
 pub(crate) use date_format::DateFormat;
+pub(crate) use hash_code::{hash_code, murmur};
 pub(crate) use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
 pub(crate) use record_text::record_text;

@@ -1,6 +1,7 @@
 //! Single message transforms, one class a file; `$Key` and `$Value` of a class differ in the side they work on.
 
 mod cast;
+mod confluent;
 mod debezium;
 mod drop_headers;
 mod extract_field;
@@ -60,7 +61,7 @@ macro_rules! class {
     };
 }
 
-const CLASSES: [Class; 27] = [
+const CLASSES: [Class; 26] = [
     class!(cast, "Cast", Key),
     class!(cast, "Cast", Value),
     class!(drop_headers, "DropHeaders"),
@@ -87,19 +88,22 @@ const CLASSES: [Class; 27] = [
     class!(timestamp_converter, "TimestampConverter", Value),
     class!(timestamp_router, "TimestampRouter"),
     class!(value_to_key, "ValueToKey"),
-    debezium::EXTRACT_NEW_RECORD_STATE,
 ];
 
-/// The transforms of Kafka Connect, then Debezium's.
+/// The transforms of Kafka Connect, then Debezium's and Confluent's.
 pub(crate) fn plugins() -> Vec<Plugin> {
-    let plugin = |class: &Class| {
-        let debezium = class.name.starts_with("io.debezium.");
+    let packages = [
+        (CLASSES.as_slice(), KAFKA_VERSION),
+        (debezium::CLASSES.as_slice(), debezium::VERSION),
+        (confluent::CLASSES.as_slice(), confluent::VERSION),
+    ];
+    let plugin = |class: &Class, version| {
         Plugin::Transform(Arc::new(Factory {
             class: class.name,
-            version: if debezium { debezium::VERSION } else { KAFKA_VERSION },
+            version,
             config_def: class.config_def,
             create: class.create,
         }))
     };
-    CLASSES.iter().map(plugin).collect()
+    packages.iter().flat_map(|(classes, version)| classes.iter().map(|class| plugin(class, version))).collect()
 }

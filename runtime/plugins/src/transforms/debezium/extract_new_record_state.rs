@@ -1,3 +1,6 @@
+mod config;
+mod field_reference;
+
 use std::sync::Arc;
 
 use couplet_api::Result;
@@ -5,16 +8,17 @@ use couplet_api::config::Props;
 use couplet_api::data::{Datum, Header, Record, Schema, SchemaRef, Struct, Value};
 use couplet_api::transform::Transform;
 
-use super::config::{ExtractNewRecordStateConfig, Handling};
-use super::field_reference::FieldReference;
+use super::event::is_envelope;
 use crate::first_problem;
 use crate::transforms::Class;
 use crate::transforms::replace_field::ReplaceField;
 use crate::transforms::row::{add_field, checked, copy_basics, or_default, require_struct, values};
 use crate::transforms::schema_cache::SchemaCache;
 use crate::transforms::side::Side;
+use config::{ExtractNewRecordStateConfig, Handling};
+use field_reference::FieldReference;
 
-pub(in crate::transforms) const EXTRACT_NEW_RECORD_STATE: Class = Class {
+pub(super) const EXTRACT_NEW_RECORD_STATE: Class = Class {
     name: "io.debezium.transforms.ExtractNewRecordState",
     config_def: ExtractNewRecordStateConfig::config_def,
     create,
@@ -22,7 +26,6 @@ pub(in crate::transforms) const EXTRACT_NEW_RECORD_STATE: Class = Class {
 
 /// Added to rows in the rewriting modes.
 const DELETED_FIELD: &str = "__deleted";
-const ENVELOPE_SUFFIX: &str = ".Envelope";
 
 /// Replaces change events by the rows they are about.
 struct ExtractNewRecordState {
@@ -67,8 +70,7 @@ impl Transform for ExtractNewRecordState {
             self.add_tombstone_headers(&mut record);
             return Ok(Some(record).filter(|_| self.handling == Handling::RewriteWithTombstone));
         }
-        let is_envelope = |schema: &SchemaRef| schema.name().is_some_and(|name| name.ends_with(ENVELOPE_SUFFIX));
-        if !record.value.schema.as_ref().is_some_and(is_envelope) {
+        if !record.value.schema.as_deref().is_some_and(is_envelope) {
             return Ok(Some(record));
         }
         let event = require_struct(&record.value.value, "field extraction")?.clone();

@@ -11,29 +11,29 @@ config_def! {
             => { order: 1, width: Medium, display: "Handle delete and tombstone records" };
         /// The field whose value becomes the topic.
         route_by_field: Str = "route.by.field", Low, default ""
-            => { order: 2, width: Long, display: "Route by field name" };
+            => { order: 1, width: Long, display: "Route by field name" };
         /// What the names of added fields begin with.
         add_fields_prefix: Str = "add.fields.prefix", Low, default "__"
-            => { order: 3, width: Short, display: "Field prefix to be added to each field." };
+            => { order: 1, width: Short, display: "Field prefix to be added to each field." };
         /// Fields of the change event to add to the row: op, ts_ms, source.table, transaction.id and so on. A new name may
         /// follow a colon.
         add_fields: List = "add.fields", Low, default ""
-            => { order: 4, width: Long, display: "Adds the specified field(s) to the message if they exist." };
+            => { order: 1, width: Long, display: "Adds the specified field(s) to the message if they exist." };
         /// What the names of added headers begin with.
         add_headers_prefix: Str = "add.headers.prefix", Low, default "__"
-            => { order: 5, width: Short, display: "Header prefix to be added to each header." };
+            => { order: 1, width: Short, display: "Header prefix to be added to each header." };
         /// Fields of the change event to add as headers, written as in add.fields.
         add_headers: List = "add.headers", Low, default ""
-            => { order: 6, width: Long, display: "Adds the specified fields to the header if they exist." };
+            => { order: 1, width: Long, display: "Adds the specified fields to the header if they exist." };
         /// Name of a header that lists fields to leave out of the row.
         drop_fields_header_name: Str = "drop.fields.header.name", Low, optional
-            => { order: 7, width: Short, display: "Specifies a header that contains a list of field names to be removed" };
+            => { order: 1, width: Short, display: "Specifies a header that contains a list of field names to be removed" };
         /// Whether these fields are left out of the key too.
         drop_fields_from_key: Bool = "drop.fields.from.key", Low, default "false"
-            => { order: 8, width: Short, display: "Specifies whether the fields to be dropped should also be omitted from the key" };
+            => { order: 1, width: Short, display: "Specifies whether the fields to be dropped should also be omitted from the key" };
         /// Whether only optional fields are left out, so that readers of the old schema can read on.
         drop_fields_keep_schema_compatible: Bool = "drop.fields.keep.schema.compatible", Low, default "true"
-            => { order: 9, width: Short, display: "Specifies if fields are dropped, will the event's schemas be compatible" };
+            => { order: 1, width: Short, display: "Specifies if fields are dropped, will the event's schemas be compatible" };
         /// Whether nulls are replaced by the defaults of their columns when deletes are rewritten.
         replace_null_with_default: Bool = "replace.null.with.default", Low, default "true"
             => { internal: true };
