@@ -212,6 +212,8 @@ mod tests {
     use crate::rest::fake_herder::FakeHerder;
     use crate::worker_config::{Mode, WorkerConfig};
 
+    type Headers = &'static [(&'static str, &'static str)];
+
     const NOT_FOUND: &str = r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#;
     const NOT_ALLOWED: &str = r#"{"error_code":405,"message":"HTTP 405 Method Not Allowed"}"#;
     const INFO: &str = r#"{"name":"src","config":{"connector.class":"X","name":"src","topic":"t"},"tasks":[{"connector":"src","task":0}],"type":"source"}"#;
@@ -313,8 +315,10 @@ mod tests {
     #[tokio::test]
     async fn the_router_speaks_without_a_content_type() {
         let gate = gate(Arc::new(FakeHerder::new()), &[]);
-        let json: &[(&str, &str)] = &[];
-        let rows: &[(&str, &str, &[(&str, &str)], &'static str, u16, bool)] = &[
+        /// Method, path, headers, body; status, and whether the answer has a content type.
+        type Row = (&'static str, &'static str, Headers, &'static str, u16, bool);
+        let json: Headers = &[];
+        let rows: &[Row] = &[
             ("GET", "/nope", json, "", 404, false),
             ("TRACE", "/", json, "", 405, false),
             ("PUT", "/connectors", json, "{}", 405, false),
