@@ -140,7 +140,7 @@ async fn failures_and_panics_carry_a_trace_and_keep_what_was_delivered() {
                 "com.acme.None",
                 "org.apache.kafka.common.config.ConfigException: Invalid value com.acme",
             ),
-            ("connector.class", "com.acme.None", "org.apache.kafka.common.config.ConfigException: Failed to find any"),
+            ("connector.class", "com.acme.None", "org.apache.kafka.connect.errors.ConnectException: Failed to find any"),
         ];
         for (key, value, want) in rows {
             let (name, topic) = (unique("failing"), unique("topic"));
@@ -182,6 +182,29 @@ async fn a_record_that_kafka_refuses_fails_the_task_or_is_skipped() {
         let name = unique("lenient");
         bench.start(&name, &settings("all"), TargetState::Started);
         traces(&name).wait("all are skipped", |t| t.committed.lock().unwrap().last() == Some(&3)).await;
+        bench.worker.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_pass_is_tried_again_within_its_time() {
+    for_each_broker(async |bootstrap| {
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let topic = unique("topic");
+        let flaky = ("value.converter", "test.FlakyConverter");
+        let (twice, patient) = (("value.converter.failures", "2"), ("errors.retry.timeout", "10000"));
+        let source = [SOURCE, ("topic", topic.as_str()), ("count", "5"), flaky, twice];
+        let (name, failing, sink) = (unique("flaky"), unique("impatient"), unique("flakysink"));
+        bench.start(&name, &[&source[..], &[patient]].concat(), TargetState::Started);
+        assert_eq!(texts(&read(&bootstrap, &topic, 5).await), numbers(0..5));
+        bench.start(&sink, &[SINK, ("topics", &topic), flaky, twice, patient], TargetState::Started);
+        traces(&sink).wait_for_put(5).await;
+        assert_eq!(put_values(&sink), numbers(0..5));
+        assert!(bench.events.all().iter().all(|event| *event == TaskEvent::Running));
+        bench.start(&failing, &source, TargetState::Started);
+        let trace = bench.events.wait_for_failure().await;
+        assert!(trace.contains("RetriableException: the registry is away"), "{trace}");
         bench.worker.shutdown().await;
     })
     .await;
@@ -317,6 +340,20 @@ async fn a_sink_may_go_back() {
         assert_eq!(values[..second], numbers(0..i64::try_from(second).unwrap()));
         assert_eq!(values[second..], numbers(0..700));
         assert_eq!(group_offset(&bench, &name, &topic).await, Some(700));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_cannot_make_its_work_durable_gets_it_again() {
+    for_each_broker(async |bootstrap| {
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let (name, topic) = (unique("undurable"), filled(&bench, 300).await);
+        bench.start(&name, &[SINK, ("topics", &topic), ("pre.commit.fails.once", "yes")], TargetState::Started);
+        traces(&name).wait_for_put(600).await;
+        bench.worker.shutdown().await;
+        assert_eq!(put_values(&name), [numbers(0..300), numbers(0..300)].concat());
+        assert_eq!(group_offset(&bench, &name, &topic).await, Some(300));
     })
     .await;
 }

@@ -229,6 +229,7 @@ fn kind_of(plugins: &Plugins, props: &Props) -> Result<ConnectorKind> {
     let class = props.get("connector.class").unwrap_or_default().trim();
     plugins.connector(class).ok_or_else(|| {
         Error::config(format!("Failed to find any class that implements Connector and which name matches {class}"))
+            .with_class("org.apache.kafka.connect.errors.ConnectException")
     })
 }
 

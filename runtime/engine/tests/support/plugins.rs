@@ -1,15 +1,19 @@
 //! A source that counts, a sink that remembers.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::connector::{Connector, ConnectorPlugin, SinkPlugin, SourcePlugin, StaticConnector};
+use couplet_api::converter::Converter;
 use couplet_api::data::{
     Datum, Header, OffsetMap, Position, Record, Schema, SinkRecord, SourceRecord, TopicPartition, Value,
 };
+use couplet_api::plugin::Factory;
 use couplet_api::sink::{Offsets, SinkTask, SinkTaskContext};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Error, Plugin, Result};
@@ -19,7 +23,47 @@ pub fn all() -> Vec<Plugin> {
     let mut all = couplet_plugins::plugins();
     all.push(Plugin::Source(Arc::new(CountingSource)));
     all.push(Plugin::Sink(Arc::new(MemorySink)));
+    all.push(Plugin::Converter(Arc::new(Factory {
+        class: "test.FlakyConverter",
+        version: "1",
+        config_def: ConfigDef::new,
+        create: |props, _| {
+            let failures = props.get("failures").map_or(0, |text| text.parse().expect("a number"));
+            Ok(Arc::new(FlakyConverter { failures: AtomicUsize::new(failures) }))
+        },
+    })));
     all
+}
+
+/// Text, after its first `failures` calls, which fail as a registry that is away.
+struct FlakyConverter {
+    failures: AtomicUsize,
+}
+
+impl FlakyConverter {
+    fn fail(&self) -> Result<()> {
+        match self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+            Ok(_) => Err(Error::remote("the registry is away")),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Converter for FlakyConverter {
+    fn from_connect(&self, _topic: &str, _headers: &[Header], data: &Datum, out: &mut BytesMut) -> Result<bool> {
+        out.extend_from_slice(b"a part that is cut off");
+        self.fail()?;
+        let begin = out.len() - b"a part that is cut off".len();
+        out.truncate(begin);
+        out.extend_from_slice(data.value.as_str().unwrap_or_default().as_bytes());
+        Ok(true)
+    }
+
+    fn to_connect(&self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
+        self.fail()?;
+        let text = String::from_utf8(bytes.cloned().unwrap_or_default().to_vec()).expect("text");
+        Ok(Datum::new(Schema::string(), text))
+    }
 }
 
 /// What the instances of one connector left behind, by its name.
@@ -205,7 +249,8 @@ impl SourceTask for CountingTask {
     }
 }
 
-/// Keeps what it is given. `fail.value` fails the task, `report.value` reports a record, `rewind.once` goes back to 0.
+/// Keeps what it is given. `fail.value` fails the task, `report.value` reports a record, `rewind.once` goes back to 0,
+/// `pre.commit.fails.once` says it all.
 pub struct MemorySink;
 
 #[derive(Default)]
@@ -216,6 +261,7 @@ struct MemoryTask {
     report_value: Option<String>,
     rewind: bool,
     count_only: bool,
+    pre_commit_fails: bool,
 }
 
 impl ConnectorPlugin for MemorySink {
@@ -249,6 +295,7 @@ impl SinkTask for MemoryTask {
         self.traces.call("start");
         self.fail_value = props.get("fail.value").map(str::to_owned);
         self.report_value = props.get("report.value").map(str::to_owned);
+        self.pre_commit_fails = props.get("pre.commit.fails.once").is_some();
         self.count_only = props.get("count.only").is_some();
         self.rewind = props.get("rewind.once").is_some();
         self.context = Some(context);
@@ -297,6 +344,9 @@ impl SinkTask for MemoryTask {
     }
 
     async fn pre_commit(&mut self, seen: &Offsets) -> Result<Offsets> {
+        if std::mem::take(&mut self.pre_commit_fails) {
+            return Err(Error::remote("cannot upload"));
+        }
         self.traces.committed.lock().unwrap().extend(seen.values());
         self.traces.call("pre_commit");
         Ok(seen.clone())
