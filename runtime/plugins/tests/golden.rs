@@ -2,7 +2,7 @@
 
 mod cases;
 
-use cases::{check_config_defs, check_converters, check_plugin_list, check_transforms};
+use cases::{check_config_defs, check_converters, check_outbox, check_plugin_list, check_router, check_transforms};
 
 #[test]
 fn golden_converters() {
@@ -22,4 +22,14 @@ fn golden_config_definitions() {
 #[test]
 fn golden_plugin_list() {
     check_plugin_list("connect/validate-nodoc/_plugins.json");
+}
+
+#[test]
+fn golden_outbox_runs() {
+    check_outbox("cdc/postgres/pg_smt.jsonl");
+}
+
+#[test]
+fn golden_logical_table_runs() {
+    check_router("cdc/postgres/pg_smt.jsonl");
 }

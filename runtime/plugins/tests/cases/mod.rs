@@ -1,10 +1,12 @@
 //! How each kind of recorded case is played.
 
 mod converter;
+mod recorded;
 mod settings;
 mod transform;
 
 pub use converter::check_converters;
+pub use recorded::{check_outbox, check_router};
 pub use settings::{check_config_defs, check_plugin_list};
 pub use transform::check_transforms;
 
