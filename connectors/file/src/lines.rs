@@ -71,7 +71,8 @@ mod tests {
     /// Each row: chunks as they arrive, then the lines and their sizes in UTF-16 units.
     #[test]
     fn lines_end_as_in_the_original() {
-        let rows: &[(&str, &[&str], &[(&str, i64)])] = &[
+        type Row = (&'static str, &'static [&'static str], &'static [(&'static str, i64)]);
+        let rows: &[Row] = &[
             ("newlines", &["a\nbb\n"], &[("a", 2), ("bb", 3)]),
             ("carriage returns and both", &["a\rb\r\nc\n\n"], &[("a", 2), ("b", 3), ("c", 2), ("", 1)]),
             ("a carriage return at the end waits", &["a\r"], &[]),

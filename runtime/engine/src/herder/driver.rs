@@ -14,6 +14,7 @@ use couplet_kafka::{LogRecord, TopicLog};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
@@ -31,6 +32,8 @@ use crate::worker::{ConnectorListener, TargetState, TaskEvent, TaskId, TaskListe
 const STATUS_RETRY: Duration = Duration::from_secs(1);
 /// How long a write to the config log may take, as in Kafka's `KafkaConfigBackingStore`.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the last states may take when the worker ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most states in one write.
 const STATUS_BATCH_MAX: usize = 500;
 
@@ -116,6 +119,8 @@ struct Running {
     next_reply: ReplyId,
     /// States not yet handed to the status log.
     unwritten: VecDeque<StatusRecord>,
+    /// Gives up the steps that can be, by connector.
+    interrupts: HashMap<String, CancellationToken>,
     /// The write of states under way; returns those that must be tried again.
     writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
 }
@@ -132,6 +137,7 @@ impl Driver {
             replies: HashMap::new(),
             next_reply: 0,
             unwritten: VecDeque::new(),
+            interrupts: HashMap::new(),
             writing: None,
         };
         running.load();
@@ -155,9 +161,13 @@ impl Running {
     async fn work(&mut self) {
         let mut stopping = false;
         let mut key_due = self.key_due();
+        let mut flush_ends: Option<Instant> = None;
         loop {
-            if stopping && self.driver.state.is_idle() && self.unwritten.is_empty() && self.writing.is_none() {
-                return;
+            if stopping && self.driver.state.is_idle() {
+                flush_ends = flush_ends.or_else(|| Some(Instant::now() + FLUSH_TIMEOUT));
+                if self.unwritten.is_empty() && self.writing.is_none() {
+                    return;
+                }
             }
             self.write_statuses();
             tokio::select! {
@@ -165,6 +175,10 @@ impl Running {
                 failed = async { self.writing.as_mut().expect("checked by the guard").await }, if self.writing.is_some() => {
                     self.writing = None;
                     failed.into_iter().rev().for_each(|record| self.unwritten.push_front(record));
+                }
+                () = tokio::time::sleep_until(flush_ends.unwrap_or_else(Instant::now)), if flush_ends.is_some() => {
+                    tracing::warn!("the last states could not be written to Kafka");
+                    return;
                 }
                 () = self.driver.stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -232,6 +246,11 @@ impl Running {
     fn act(&mut self, action: Action) {
         match action {
             Action::Run(name, step) => self.run_step(name, step),
+            Action::Interrupt(name) => {
+                if let Some(interrupt) = self.interrupts.remove(&name) {
+                    interrupt.cancel();
+                }
+            }
             Action::WriteConfig(records) => self.write_config(records),
             Action::WriteStatus(record) if self.logs.status.is_none() => self.driver.inbox.push(Event::Status(record)),
             Action::WriteStatus(record) => self.unwritten.push_back(record),
@@ -302,7 +321,7 @@ impl Running {
         });
     }
 
-    fn run_step(&self, name: String, step: Step) {
+    fn run_step(&mut self, name: String, step: Step) {
         let cluster = self.driver.state.cluster();
         let work = StepWork {
             runner: self.runner.clone(),
@@ -318,12 +337,20 @@ impl Running {
             },
             name,
         };
+        let interrupt = CancellationToken::new();
+        if step.is_interruptible() {
+            self.interrupts.insert(work.name.clone(), interrupt.clone());
+        }
         let inbox = self.driver.inbox.clone();
         spawn(TaskKind::Herder, async move {
             let name = work.name.clone();
             let panicked = |panic: Box<dyn std::any::Any + Send>| Error::bug(format!("panic: {}", panic_text(&*panic)));
-            let ended = AssertUnwindSafe(work.run(step.clone())).catch_unwind().await.map_err(panicked);
-            inbox.push(Event::StepDone(name, ended.unwrap_or_else(|error| broken(step, &error))));
+            let guarded = AssertUnwindSafe(work.run(step.clone())).catch_unwind();
+            let outcome = tokio::select! {
+                ended = guarded => ended.map_err(panicked).unwrap_or_else(|error| broken(step, &error)),
+                () = interrupt.cancelled() => Outcome::Interrupted,
+            };
+            inbox.push(Event::StepDone(name, outcome));
         });
     }
 }

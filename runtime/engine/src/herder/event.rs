@@ -123,6 +123,13 @@ pub enum Step {
     Answer(ReplyId),
 }
 
+impl Step {
+    /// Whether the step may take as long as an external system likes, and may be given up half-way.
+    pub const fn is_interruptible(&self) -> bool {
+        matches!(self, Step::StartConnector | Step::MakeTaskConfigs | Step::SetTarget(TargetState::Started))
+    }
+}
+
 /// How a step ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -140,6 +147,8 @@ pub enum Outcome {
     TasksStarted(Vec<(u32, String)>),
     /// [`Step::AlterOffsets`].
     OffsetsAltered(ReplyId, Result<String, HerderError>),
+    /// A step that can be, was given up half-way; see [`Action::Interrupt`].
+    Interrupted,
 }
 
 /// Why there are no task configs.
@@ -156,6 +165,8 @@ pub struct NoTaskConfigs {
 pub enum Action {
     /// Run a step; [`Event::StepDone`] follows. Never a step that the core does itself.
     Run(String, Step),
+    /// Give up the step that runs for a connector: what it wants is to be undone anyway.
+    Interrupt(String),
     /// Write records to the config log, in order; [`Event::Written`] follows. One at a time.
     WriteConfig(Vec<ConfigRecord>),
     /// Write a record to the status log, behind those before.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::event::{ReplyId, Step, TaskSet};
+use crate::worker::TargetState;
 
 /// First pause before task configs are asked for again.
 const RETRY_MIN: Duration = Duration::from_millis(250);
@@ -30,6 +31,8 @@ pub struct Lane {
     steps: VecDeque<Step>,
     /// Whether a step runs.
     pub busy: bool,
+    /// Whether that step can be given up, and nobody has asked for that yet.
+    pub interruptible: bool,
     /// The connector.
     pub instance: Instance,
     /// Tasks that were started and not stopped; failed ones too.
@@ -56,6 +59,16 @@ impl Lane {
     pub fn instead(&mut self, steps: impl IntoIterator<Item = Step>) {
         self.steps.clear();
         self.steps.extend(steps);
+    }
+
+    /// Whether the step that runs is worth giving up: the connector is to be stopped or to rest next. Says so once.
+    pub fn take_interrupt(&mut self) -> bool {
+        let ends = |step: &Step| {
+            matches!(step, Step::StopConnector | Step::SetTarget(TargetState::Paused | TargetState::Stopped))
+        };
+        let wanted = self.interruptible && self.steps.iter().any(ends);
+        self.interruptible &= !wanted;
+        wanted
     }
 
     /// Whether nothing runs or waits.

@@ -87,7 +87,7 @@ impl Worker {
             }
             Action::Run(name, step) => self.run(&name, step, events),
             Action::Reply(_, answer) => assert!(answer.is_ok(), "{answer:?}"),
-            Action::ReconfigureAfter(..) | Action::SetLoggerLevel(..) => {}
+            Action::Interrupt(_) | Action::ReconfigureAfter(..) | Action::SetLoggerLevel(..) => {}
         }
     }
 
@@ -234,7 +234,7 @@ fn states(records: &[(String, Option<String>)]) -> BTreeMap<String, Vec<Value>> 
             None => value["topic"]["name"].clone(),
         };
         let seen = by_key.entry(key.clone()).or_default();
-        if seen.last() != Some(&shown) || shown == Value::from("RUNNING") {
+        if seen.last() != Some(&shown) || shown == "RUNNING" {
             seen.push(shown);
         }
     }

@@ -216,7 +216,8 @@ mod tests {
         let partition = |topic: Value, number: Value| OffsetMap::new([(TOPIC, topic), (PARTITION, number)]);
         let offset = |value: Value| Some(OffsetMap::new([(OFFSET, value)]));
         let good = || partition("t".into(), 0_i64.into());
-        let rows: Vec<(OffsetMap, Option<OffsetMap>, Result<Option<i64>, &str>)> = vec![
+        type Row = (OffsetMap, Option<OffsetMap>, Result<Option<i64>, &'static str>);
+        let rows: Vec<Row> = vec![
             (good(), offset(5_i64.into()), Ok(Some(5))),
             (good(), offset("2".into()), Ok(Some(2))),
             (partition("t".into(), "0".into()), None, Ok(None)),

@@ -143,6 +143,21 @@ fn steps_of_a_connector_follow_one_another() {
     assert!(next.contains(&Action::Run("c".into(), Step::StopConnector)), "the second update: {next:?}");
 }
 
+/// A connector that hangs in its start can be changed, deleted and shut down.
+#[test]
+fn a_start_is_given_up_for_a_stop() {
+    let removed = || Event::Config(ConfigRecord::Connector("n".into(), None));
+    let updated = || Event::Config(ConfigRecord::Connector("n".into(), Some(Props::new())));
+    for end in [removed(), updated(), Event::Shutdown] {
+        let shown = format!("{end:?}");
+        let mut state = herder(Mode::Distributed);
+        assert_eq!(state.on(updated()), [Action::Run("n".into(), Step::StartConnector)]);
+        assert!(state.on(end).contains(&Action::Interrupt("n".into())), "{shown}");
+        let next = finish(&mut state, "n", Outcome::Interrupted);
+        assert_eq!(next, [Action::Run("n".into(), Step::StopConnector)], "{shown}");
+    }
+}
+
 #[test]
 fn task_configs_are_asked_for_again_only_when_that_may_help() {
     let failure = |retry| Outcome::TaskConfigs(Err(NoTaskConfigs { retry, trace: "C: m\n".into() }));

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use couplet_api::Result;
@@ -24,6 +25,9 @@ use crate::worker_config::{Mode, ModeConfig, WorkerConfig};
 
 /// Most requests that wait for the herder; more wait at its door.
 const REQUESTS_MAX: usize = 64;
+
+/// How long Kafka clients may take to close when the worker ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a herder is started with.
 pub struct HerderSetup {
@@ -120,7 +124,9 @@ async fn run(
     let _ = known_runner.set(opened.runner.clone());
     tracing::info!("Herder started");
     driver.run(opened.runner, opened.logs).await;
-    opened.close.await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, opened.close).await.is_err() {
+        tracing::warn!("Kafka clients were not closed in time");
+    }
     tracing::info!("Herder stopped");
     Ok(())
 }

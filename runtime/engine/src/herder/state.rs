@@ -250,6 +250,9 @@ impl HerderState {
 
     /// Starts the next step of a connector; does those that are the core's own.
     fn advance(&mut self, name: &str) {
+        if self.lane(name).take_interrupt() {
+            self.actions.push(Action::Interrupt(name.to_owned()));
+        }
         while let Some(step) = self.lane(name).next_step() {
             match step {
                 Step::SayRestarting(subject) => self.say(subject, ConnectorState::Restarting, None),
@@ -259,6 +262,7 @@ impl HerderState {
                 step => {
                     let lane = self.lane(name);
                     lane.busy = true;
+                    lane.interruptible = step.is_interruptible();
                     if let Step::StartTasks(tasks) = &step {
                         lane.live.extend(tasks);
                     }
@@ -273,7 +277,8 @@ impl HerderState {
     }
 
     fn on_step_done(&mut self, name: &str, outcome: Outcome) {
-        self.lane(name).busy = false;
+        let lane = self.lane(name);
+        (lane.busy, lane.interruptible) = (false, false);
         match outcome {
             Outcome::ConnectorStarted(result) => self.on_connector_started(name, result),
             Outcome::ConnectorStopped => {
@@ -306,6 +311,8 @@ impl HerderState {
                     );
                 }
             }
+            // Something may be left of the connector; the stop that follows sees to it.
+            Outcome::Interrupted => self.lane(name).instance = Instance::Present,
             Outcome::OffsetsAltered(reply, result) => self.reply(reply, result.map(Answer::Message)),
         }
         self.advance(name);
