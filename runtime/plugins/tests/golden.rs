@@ -2,7 +2,10 @@
 
 mod cases;
 
-use cases::{check_config_defs, check_converters, check_outbox, check_plugin_list, check_router, check_transforms};
+use cases::{
+    check_config_defs, check_converters, check_header_to_value, check_outbox, check_plugin_list, check_router,
+    check_transforms,
+};
 
 #[test]
 fn golden_converters() {
@@ -32,4 +35,9 @@ fn golden_outbox_runs() {
 #[test]
 fn golden_logical_table_runs() {
     check_router("cdc/postgres/pg_smt.jsonl");
+}
+
+#[test]
+fn golden_header_to_value_runs() {
+    check_header_to_value("cdc/postgres/pg_smt.jsonl");
 }

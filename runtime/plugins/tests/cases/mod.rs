@@ -6,7 +6,7 @@ mod settings;
 mod transform;
 
 pub use converter::check_converters;
-pub use recorded::{check_outbox, check_router};
+pub use recorded::{check_header_to_value, check_outbox, check_router};
 pub use settings::{check_config_defs, check_plugin_list};
 pub use transform::check_transforms;
 

@@ -15,6 +15,7 @@ use super::{plugin, props};
 
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 const OUTBOX: &str = "io.debezium.transforms.outbox.EventRouter";
+const HEADER_TO_VALUE: &str = "io.debezium.transforms.HeaderToValue";
 const ROUTER: &str = "io.debezium.transforms.ByLogicalTableRouter";
 
 /// The runs of `file` whose only transform is of `class`, with its name.
@@ -256,4 +257,67 @@ fn physical(run: &Json, name: &str, event: &Json, topic: &str) -> Record {
         converter(JSON_CONVERTER, is_key).to_connect("t", Some(&Bytes::from(text))).expect("recorded JSON")
     };
     Record::new(topic, read(&key, true), read(&event["value"], false))
+}
+
+/// Plays all runs that unwrap events and make headers fields: the chain of both transforms.
+pub fn check_header_to_value(file: &str) {
+    let mut differences = golden::Differences::new(file);
+    for run in golden::cases(file) {
+        let setting = |key: &str| run["config"][format!("transforms.{key}")].as_str().unwrap_or_default().to_owned();
+        let names = run["config"]["transforms"].as_str().unwrap_or_default().to_owned();
+        let Some((unwrap, moves)) = names.split_once(',') else { continue };
+        if setting(&format!("{moves}.type")) != HEADER_TO_VALUE {
+            continue;
+        }
+        let (fields, headers) = (setting(&format!("{moves}.fields")), setting(&format!("{moves}.headers")));
+        let added: Vec<(&str, &str)> = fields.split(',').zip(headers.split(',')).collect();
+        let chain = [transform(&run, unwrap), transform(&run, moves)];
+        for event in run["events"].as_array().expect("events") {
+            let case = format!("{} {}", run["scenario"], event["value"]["payload"]);
+            let mut record = Ok(Some(changed_row(event, &added)));
+            for transform in &chain {
+                record = record.and_then(|record| record.map_or(Ok(None), |record| transform.apply(record)));
+            }
+            match record {
+                Ok(Some(record)) => {
+                    let got =
+                        json!({ "value": shown(JSON_CONVERTER, &record.value), "headers": shown_headers(&record) });
+                    differences.check(&case, &json!({ "value": event["value"], "headers": own_headers(event) }), &got);
+                }
+                other => differences.note(&case, &format!("{other:?}")),
+            }
+        }
+    }
+    differences.finish();
+}
+
+/// The change event whose row, with the fields `added` from headers, came out.
+fn changed_row(event: &Json, added: &[(&str, &str)]) -> Record {
+    let bytes = Bytes::from(event["value"].to_string());
+    let output = converter(JSON_CONVERTER, false).to_connect("t", Some(&bytes)).expect("recorded JSON");
+    let output = output.value.as_struct().expect("a row").clone();
+    let from_header = |header: &str| {
+        let field = added.iter().find(|(_, name)| *name == header).map(|(field, _)| *field).expect("a header");
+        output.get(field).cloned().expect("its field")
+    };
+    let own = |name: &str| !added.iter().any(|(field, _)| *field == name);
+    let mut builder = SchemaBuilder::structure().name_or_none(output.schema().name()).optional();
+    let mut values = Vec::new();
+    for (field, value) in output.schema().fields().iter().zip(output.values()).filter(|(f, _)| own(f.name())) {
+        builder = builder.field(field.name(), field.schema().clone());
+        values.push(value.clone());
+    }
+    let row = builder.build();
+    let source = SchemaBuilder::structure().field("table", Schema::string()).build();
+    let schema = SchemaBuilder::structure()
+        .name("t.Envelope")
+        .field("before", row.clone())
+        .field("after", row.clone())
+        .field("source", source.clone())
+        .field("op", Schema::string())
+        .build();
+    let source = Struct::new(source, vec![from_header("__source_table")]);
+    let after = Struct::new(row, values);
+    let value = Struct::new(schema.clone(), vec![Value::Null, after.into(), source.into(), from_header("__op")]);
+    Record::new("t", Datum::NULL, Datum::new(schema, value))
 }
