@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_reaches_the_join_handle() {
         let handle = spawn(TaskKind::Task, async { panic!("boom {}", 1) });
-        let error = handle.await.map(|()| ()).expect_err("the task panicked");
+        let error = handle.await.expect_err("the task panicked");
         assert_eq!(panic_text(&*error.into_panic()), "boom 1");
     }
 }
