@@ -139,11 +139,30 @@ mod tests {
             (decimal("1.50"), 150 * 31 + 2),
             (decimal("-7"), -217),
             (decimal("4294967297"), (31 + 1) * 31),
+            (decimal("-12345678901234567890.12"), -494_185_779),
             (Value::Bytes(Bytes::from_static(&[1, 2])), (31 + 2) * 31 + 1),
             (Value::Array([Value::Int32(1), Value::Null].into()), (31 + 1) * 31),
         ];
         for (value, want) in rows {
             assert_eq!(hash_code(&value), Some(want), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn murmur_is_that_of_debezium() {
+        // Printed by the original class.
+        let rows = [
+            (Value::str(""), 89_125_410),
+            (Value::str("abc"), 1_809_745_788),
+            (Value::str("orange"), -1_471_092_080),
+            (Value::str("0123456789abcdef"), 26_898_387),
+            (Value::str("0123456789abcdefg\u{e9}\u{ff}"), 450_506_631),
+            (Value::str("\u{e9}\u{ff}\u{20ac}\u{1f600} 12345"), -1_664_254_176),
+            (Value::Int64(1), -1_931_162_451),
+            (Value::Int32(-7), -1_990_014_637),
+        ];
+        for (value, want) in rows {
+            assert_eq!(murmur(&value), Some(want), "{value:?}");
         }
     }
 }

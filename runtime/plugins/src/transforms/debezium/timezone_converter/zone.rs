@@ -139,6 +139,7 @@ mod tests {
             (1_719_828_000, 7200),         // summer
             (1_711_852_200, 3600),         // 2024-03-31 02:30, which clocks skip
             (1_729_996_200, 7200),         // 2024-10-27 02:30, which they show twice
+            (-400_000_000_000, 3208),      // local mean time
             (9_223_372_036_825_200, 7200), // August of the year 292278994
         ];
         for (seconds, want) in rows {
