@@ -140,7 +140,11 @@ async fn failures_and_panics_carry_a_trace_and_keep_what_was_delivered() {
                 "com.acme.None",
                 "org.apache.kafka.common.config.ConfigException: Invalid value com.acme",
             ),
-            ("connector.class", "com.acme.None", "org.apache.kafka.connect.errors.ConnectException: Failed to find any"),
+            (
+                "connector.class",
+                "com.acme.None",
+                "org.apache.kafka.connect.errors.ConnectException: Failed to find any",
+            ),
         ];
         for (key, value, want) in rows {
             let (name, topic) = (unique("failing"), unique("topic"));
