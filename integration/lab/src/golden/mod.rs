@@ -17,6 +17,9 @@ pub use suites::Suites;
 use crate::shared_services::SharedServices;
 use crate::tally::Tally;
 
+/// REST suites that are played at the same time.
+const REST_TOGETHER: usize = 3;
+
 /// What a replay script said about one case: `None` passed, otherwise how it differs.
 type Outcomes = BTreeMap<String, Option<String>>;
 
@@ -37,8 +40,13 @@ pub async fn play(services: &SharedServices, filter: &str) -> Result<Tally> {
     if !cdc.is_empty() {
         tally.add(cdc::play(services, &cdc).await?);
     }
-    for suite in suites.rest.iter().filter(|s| s.name().contains(filter)) {
-        tally.add(rest::play(suite, &suites.rest_rules).await?);
+    let rest: Vec<_> = suites.rest.iter().filter(|s| s.name().contains(filter)).collect();
+    // Each has a broker and a worker of its own and waits most of its time.
+    for together in rest.chunks(REST_TOGETHER) {
+        let plays = together.iter().map(|suite| rest::play(suite, &suites.rest_rules));
+        for played in futures::future::join_all(plays).await {
+            tally.add(played?);
+        }
     }
     Ok(tally)
 }

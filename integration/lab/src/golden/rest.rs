@@ -25,6 +25,7 @@ pub(super) async fn play(suite: &RestSuite, rules: &RestRules) -> Result<Tally> 
         return Ok(Tally::default());
     }
     let Engine::Couplet(binary) = Engine::couplet()? else { unreachable!("asked for our own binary") };
+    let started = std::time::Instant::now();
     let broker = KafkaBroker::start(BrokerSettings::default()).await?;
     let folder = tempfile::tempdir()?;
     let report = folder.path().join("report.jsonl");
@@ -62,6 +63,7 @@ pub(super) async fn play(suite: &RestSuite, rules: &RestRules) -> Result<Tally> 
         suite.name(),
         String::from_utf8_lossy(&done.stderr)
     );
+    println!("{} played in {} s", suite.name(), started.elapsed().as_secs());
     let outcomes = outcomes(&fs::read_to_string(&file)?, &fs::read_to_string(&report)?, rules)?;
     Ok(judge(&suite.name(), &outcomes, &suite.deviations))
 }
