@@ -193,6 +193,11 @@ async fn play(herder: &HerderHandle, step: &Step, folder: &Path) {
         (None, Some((name, Some(state))), _) => {
             herder.set_target_state(&name, target_of(&state)).await.unwrap_or_else(failed);
         }
+        _ if find("logger-cluster-").is_some() => {
+            let (logger, level) = find("logger-cluster-").unwrap_or_default();
+            let level = parsed(level.as_ref())["level"].as_str().unwrap_or_default().to_owned();
+            herder.set_logger_level(&logger, &level).await.unwrap_or_else(failed);
+        }
         (.., Some((name, Some(request)))) => {
             let flags: Value = serde_json::from_str(&request).expect("JSON");
             let flag = |key: &str| flags[key].as_bool().unwrap_or_default();
@@ -245,7 +250,7 @@ async fn settled(log: &Watched, want: &BTreeMap<String, Value>) -> BTreeMap<Stri
 /// Config records with their values; what is random or not the herder's left out.
 fn comparable(records: &[Record]) -> Value {
     let shown = |(key, value): &Record| json!([key, value]);
-    records.iter().filter(|(key, _)| key != "session-key" && !key.starts_with("logger-cluster-")).map(shown).collect()
+    records.iter().filter(|(key, _)| key != "session-key").map(shown).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

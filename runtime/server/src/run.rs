@@ -53,11 +53,16 @@ impl Worker {
         let config = Arc::new(config);
         let server = RestServer::bind(&config).await.map_err(at_start)?;
         let loggers = Arc::new(loggers);
+        let for_cluster = loggers.clone();
         let setup = HerderSetup {
             config: config.clone(),
             plugins: plugins.clone(),
             worker_id: server.worker_id(),
-            set_logger_level: Arc::new(|_, _| {}),
+            set_logger_level: Arc::new(move |logger, level| {
+                if let Some(level) = level {
+                    for_cluster.set_everywhere(logger, level);
+                }
+            }),
         };
         let herder = match mode {
             Mode::Distributed => distributed::start(setup),

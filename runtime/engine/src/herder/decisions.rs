@@ -45,6 +45,10 @@ impl HerderState {
                 self.reply(reply, Ok(Answer::Done));
                 Ok(())
             }
+            Command::SetLoggerLevel(logger, level) => {
+                self.write(vec![ConfigRecord::LoggerLevel(logger, Some(level))], Then::Reply(reply, Answer::Done));
+                Ok(())
+            }
             Command::AlterOffsets(name, changes) => self.decide_alter_offsets(reply, &name, changes),
             Command::Ping => Ok(()),
         }

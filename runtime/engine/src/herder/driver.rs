@@ -441,6 +441,10 @@ fn describe(records: &[ConfigRecord]) -> (String, &'static str) {
         Some(ConfigRecord::SessionKey(_)) => {
             ("writing a new session key to the config topic".to_owned(), "Error writing session key to Kafka")
         }
+        Some(ConfigRecord::LoggerLevel(logger, _)) => (
+            format!("writing the level of logger {logger} to the config topic"),
+            "Failed to write cluster log level to Kafka",
+        ),
         _ => ("writing to the config topic".to_owned(), "Error writing to the config topic"),
     }
 }

@@ -59,6 +59,8 @@ pub enum Command {
     RestartTask(TaskId),
     /// Forget a connector's active topics.
     ResetTopics(String),
+    /// Set the level of a logger on all workers.
+    SetLoggerLevel(String, String),
     /// Store offsets of a stopped connector; `None`: forget all.
     AlterOffsets(String, Option<Vec<OffsetEntry>>),
     /// Answer.

@@ -151,6 +151,10 @@ impl Herder for HerderHandle {
         self.ask(Command::ResetTopics(name.to_owned())).await.map(|_| ())
     }
 
+    async fn set_logger_level(&self, logger: &str, level: &str) -> Result<(), HerderError> {
+        self.ask(Command::SetLoggerLevel(logger.to_owned(), level.to_owned())).await.map(|_| ())
+    }
+
     async fn offsets(&self, name: &str) -> Result<Vec<OffsetEntry>, HerderError> {
         let config = self.connector(name)?.config.clone();
         match self.runner.get() {

@@ -223,6 +223,9 @@ pub trait Herder: Send + Sync {
     /// Forgets the active topics.
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError>;
 
+    /// Sets the level of a logger on all workers (KIP-976), this one among them.
+    async fn set_logger_level(&self, logger: &str, level: &str) -> Result<(), HerderError>;
+
     /// Stored offsets: the source's own, or a sink's consumer group offsets (`kafka_topic`, `kafka_partition`).
     async fn offsets(&self, name: &str) -> Result<Vec<OffsetEntry>, HerderError>;
 

@@ -195,7 +195,9 @@ fn play(worker: &mut Worker, step: &Recorded) {
         }
         Some(ConfigRecord::Restart(name, request)) => worker.command(Command::Restart(name.clone(), *request)),
         Some(ConfigRecord::SessionKey(key)) => worker.happen(Event::NewSessionKey(SessionKey { ..key.clone() })),
-        Some(ConfigRecord::LoggerLevel(..)) => worker.configs.clone_from(&step.configs),
+        Some(ConfigRecord::LoggerLevel(logger, Some(level))) => {
+            worker.command(Command::SetLoggerLevel(logger.clone(), level.clone()));
+        }
         _ => play_by_words(worker, &step.action),
     }
 }

@@ -196,7 +196,7 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
         Endpoint::PluginConfig(name) => plugins::config(&call, &name),
         Endpoint::Validate(name) => plugins::validate(&call, &name).await,
         Endpoint::Loggers => loggers::list(&call),
-        Endpoint::Logger(name) if method == "PUT" => loggers::set(&call, &name),
+        Endpoint::Logger(name) if method == "PUT" => loggers::set(&call, &name).await,
         Endpoint::Logger(name) => loggers::get(&call, &name),
     }
 }

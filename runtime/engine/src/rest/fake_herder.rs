@@ -123,6 +123,11 @@ impl Herder for FakeHerder {
         Ok(())
     }
 
+    async fn set_logger_level(&self, logger: &str, level: &str) -> Result<(), HerderError> {
+        self.note(format!("logger {logger} {level}")).await;
+        Ok(())
+    }
+
     async fn offsets(&self, name: &str) -> Result<Vec<OffsetEntry>, HerderError> {
         self.known(name)?;
         let map = |key: &str, value: Value| OffsetMap::new([(key, value)]);

@@ -48,6 +48,13 @@ impl Loggers {
         Loggers { levels: Mutex::new(levels), apply: Box::new(apply) }
     }
 
+    /// Sets the level that was asked for on all workers. A name that is no level is passed over.
+    pub fn set_everywhere(&self, namespace: &str, level: &str) {
+        if let Some(level) = LEVELS.iter().find(|known| known.eq_ignore_ascii_case(level)) {
+            self.set(namespace, level, SystemClock.now_ms());
+        }
+    }
+
     fn all(&self) -> BTreeMap<String, LoggerLevel> {
         self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -130,7 +137,7 @@ pub(super) fn get(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// Sets a level, on this worker or on all.
-pub(super) fn set(call: &Call<'_>, name: &str) -> Answer {
+pub(super) async fn set(call: &Call<'_>, name: &str) -> Answer {
     let settings = body::object(&call.body, "an object with a level")?.into_props()?;
     let Some(given) = settings.get("level") else {
         return Err(Failure::bad_request("Desired 'level' parameter was not specified in request."));
@@ -140,13 +147,13 @@ pub(super) fn set(call: &Call<'_>, name: &str) -> Answer {
     }
     let level = LEVELS.iter().find(|level| level.eq_ignore_ascii_case(given.trim()));
     let level = level.ok_or_else(|| Failure::not_found(format!("invalid log level '{given}'.")))?;
-    let changed = call.state.loggers.set(name, level, SystemClock.now_ms());
     let scope = query_values(call.query, "scope").into_iter().next().unwrap_or_default();
-    match scope.eq_ignore_ascii_case("cluster") {
-        // In a group of one, this worker is the cluster.
-        true => Ok(respond::empty(StatusCode::NO_CONTENT)),
-        false => respond::ok(&changed),
+    if scope.eq_ignore_ascii_case("cluster") {
+        // Every worker, this one too, sets the level when it reads of it.
+        call.within_limit(call.state.herder.set_logger_level(name, level)).await?;
+        return Ok(respond::empty(StatusCode::NO_CONTENT));
     }
+    respond::ok(&call.state.loggers.set(name, level, SystemClock.now_ms()))
 }
 
 #[cfg(test)]
