@@ -6,20 +6,24 @@ use couplet_api::config::Props;
 use couplet_devbroker::{Broker, BrokerConfig, Storage};
 use couplet_engine::rest::Loggers;
 use couplet_engine::worker_config::{Mode, WorkerConfig};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Dev;
 use crate::exit::Stop;
 use crate::run::Worker;
+use crate::signals::StopSignals;
 
 /// Runs until told to stop.
 pub async fn run(settings: &Dev, loggers: Loggers) -> Result<(), Stop> {
+    let mut signals = StopSignals::catch()?;
     let storage = settings.folder().map_or(Storage::Memory, |folder| Storage::Folder(folder.to_owned()));
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
     let broker = Broker::start(BrokerConfig { listen, storage, ..BrokerConfig::default() }).await;
     let broker = broker.map_err(|error| Stop::failed(format!("{error}; choose another --port or --data-dir")))?;
     let outcome = match settings.broker_only {
-        true => wait_for_signal().await,
+        true => {
+            signals.recv().await;
+            Ok(())
+        }
         false => work(settings, &broker, loggers).await,
     };
     broker.stop().await;
@@ -30,17 +34,6 @@ async fn work(settings: &Dev, broker: &Broker, loggers: Loggers) -> Result<(), S
     let props = worker_props(&broker.address().to_string(), settings.rest_port);
     let config = WorkerConfig::parse(Mode::Distributed, props).map_err(|e| Stop::at_start(&e))?;
     Worker::start(Mode::Distributed, config, loggers).await?.until_told().await
-}
-
-async fn wait_for_signal() -> Result<(), Stop> {
-    let failed = |error: std::io::Error| Stop::failed(format!("signals cannot be awaited: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// Settings of the worker: JSON without schemas, one copy of everything.

@@ -8,6 +8,7 @@ mod logging;
 mod properties;
 mod registry;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

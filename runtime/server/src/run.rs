@@ -8,10 +8,10 @@ use couplet_api::spawn::{TaskKind, spawn};
 use couplet_engine::herder::{Herder, HerderSetup, StartedHerder, distributed, standalone};
 use couplet_engine::rest::{Loggers, RestServer, RestState};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Stop;
+use crate::signals::StopSignals;
 use crate::{connector_file, properties, registry};
 
 /// Version and commit of the Kafka Connect whose contract this is: what clients decide by.
@@ -38,6 +38,7 @@ pub async fn from_file(mode: Mode, file: &Path, connectors: &[PathBuf], loggers:
 
 /// A worker whose REST server answers.
 pub struct Worker {
+    signals: StopSignals,
     herder: StartedHerder,
     rest_stop: CancellationToken,
     rest: tokio::task::JoinHandle<couplet_api::Result<()>>,
@@ -47,6 +48,7 @@ impl Worker {
     /// Listens, then begins with all that needs Kafka.
     pub async fn start(mode: Mode, config: WorkerConfig, loggers: Loggers) -> Result<Self, Stop> {
         let at_start = |error: couplet_api::Error| Stop::at_start(&error);
+        let signals = StopSignals::catch()?;
         let plugins = registry::plugins();
         check_converters(&plugins, &config)?;
         config.log_unused();
@@ -84,7 +86,7 @@ impl Worker {
         let rest = spawn(TaskKind::Rest, server.serve(state, rest_stop.clone()));
         tracing::info!("Kafka version: {CONTRACT_VERSION}");
         tracing::info!("Kafka Connect started");
-        Ok(Worker { herder, rest_stop, rest })
+        Ok(Worker { signals, herder, rest_stop, rest })
     }
 
     /// Creates a connector, as `POST /connectors` would.
@@ -96,12 +98,8 @@ impl Worker {
 
     /// Waits for a signal, or for the worker to fail, and stops it.
     pub async fn until_told(mut self) -> Result<(), Stop> {
-        let failed = |error: std::io::Error| Stop::failed(format!("signals cannot be awaited: {error}"));
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = self.signals.recv() => {}
             ended = &mut self.herder.done => return Err(ended_early(ended)),
         }
         self.stop().await
