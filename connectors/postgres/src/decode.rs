@@ -73,41 +73,50 @@ pub(crate) struct Tuple {
 
 /// One value.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Cell {
+pub(crate) enum Cell<'a> {
     /// Null, or not part of the replica identity.
     Null,
     /// A large value that did not change and was not sent.
     Unchanged,
-    /// Its text.
-    Text(Bytes),
+    /// Its text, a part of [`Tuple::bytes`].
+    Text(&'a [u8]),
 }
 
 impl Tuple {
     /// The values in order.
-    pub(crate) fn cells(&self) -> Cells {
-        Cells { left: self.columns, rest: self.cells.clone() }
+    pub(crate) fn cells(&self) -> Cells<'_> {
+        Cells { left: self.columns, rest: &self.cells }
+    }
+
+    /// What texts are parts of.
+    pub(crate) const fn bytes(&self) -> &Bytes {
+        &self.cells
     }
 }
 
 /// Iterator over the values of a [`Tuple`], whose form was checked.
-pub(crate) struct Cells {
+pub(crate) struct Cells<'a> {
     left: u16,
-    rest: Bytes,
+    rest: &'a [u8],
 }
 
-impl Iterator for Cells {
-    type Item = Cell;
+impl<'a> Iterator for Cells<'a> {
+    type Item = Cell<'a>;
 
-    fn next(&mut self) -> Option<Cell> {
+    fn next(&mut self) -> Option<Cell<'a>> {
         self.left = self.left.checked_sub(1)?;
-        match self.rest.get_u8() {
-            b'n' => Some(Cell::Null),
-            b'u' => Some(Cell::Unchanged),
+        let (mark, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(match mark {
+            b'n' => Cell::Null,
+            b'u' => Cell::Unchanged,
             _ => {
-                let length = self.rest.get_u32() as usize;
-                Some(Cell::Text(self.rest.split_to(length)))
+                let (length, rest) = self.rest.split_first_chunk()?;
+                let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+                self.rest = rest;
+                Cell::Text(text)
             }
-        }
+        })
     }
 }
 
@@ -230,7 +239,7 @@ mod tests {
     fn an_insert_is_taken_apart_without_copies() {
         let Ok(Change::Insert { relation: 7, new }) = decode(Bytes::from_static(INSERT)) else { panic!("an insert") };
         let cells: Vec<Cell> = new.cells().collect();
-        assert_eq!(cells, [Cell::Text(Bytes::from_static(b"a")), Cell::Null, Cell::Unchanged]);
+        assert_eq!(cells, [Cell::Text(b"a"), Cell::Null, Cell::Unchanged]);
     }
 
     #[test]
@@ -239,8 +248,8 @@ mod tests {
         let Ok(Change::Update { old: Some(old), new, .. }) = decode(Bytes::from_static(body)) else {
             panic!("an update")
         };
-        assert_eq!(old.cells().next(), Some(Cell::Text(Bytes::from_static(b"a"))));
-        assert_eq!(new.cells().next(), Some(Cell::Text(Bytes::from_static(b"bc"))));
+        assert_eq!(old.cells().next(), Some(Cell::Text(b"a")));
+        assert_eq!(new.cells().next(), Some(Cell::Text(b"bc")));
     }
 
     #[test]

@@ -405,7 +405,7 @@ impl Emitter {
         };
         let position = self.position_at(lsn, MessageType::Message, if transactional { self.group.1 } else { 0 });
         if passes && !self.config.skipped.contains('m') {
-            let content = self.content.decode(content, Phase::Stream)?;
+            let content = self.content.decode(content, content, Phase::Stream)?;
             let transaction = self.transaction_block(lsn, &format!("{}.message", self.config.naming.prefix));
             let origin = self.origin(&position);
             let end = self.refreshed(&position);

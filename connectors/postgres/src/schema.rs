@@ -137,7 +137,9 @@ impl TableSchema {
                     Some(value) if !value.is_null() => value.clone(),
                     _ => plan.unchanged.clone(),
                 },
-                (Some(decoder), Cell::Text(text)) => self.decoded(plan, decoder, &text, Phase::Stream)?,
+                (Some(decoder), Cell::Text(text)) => {
+                    self.decoded(plan, decoder, (text, tuple.bytes()), Phase::Stream)?
+                }
             });
         }
         // A tuple is never shorter than its relation; a row must have a value per column all the same.
@@ -145,11 +147,11 @@ impl TableSchema {
         Ok(row)
     }
 
-    /// Reads one value of a snapshot; `None`: null.
+    /// Reads one value of a snapshot: its text and what that is a part of; `None`: null.
     ///
     /// # Errors
     /// [`couplet_api::Kind::Data`] naming the column.
-    pub(crate) fn snapshot_value(&self, position: usize, text: Option<&Bytes>) -> Result<Value> {
+    pub(crate) fn snapshot_value(&self, position: usize, text: Option<(&[u8], &Bytes)>) -> Result<Value> {
         let plan = &self.columns[position];
         match (&plan.decoder, text) {
             (None, _) => Ok(Value::Null),
@@ -158,8 +160,15 @@ impl TableSchema {
         }
     }
 
-    fn decoded(&self, plan: &ColumnPlan, decoder: &Decoder, text: &Bytes, phase: Phase) -> Result<Value> {
-        let value = decoder.decode(text, phase).context(|| format!("column {} of table {}", plan.name, self.name))?;
+    fn decoded(
+        &self,
+        plan: &ColumnPlan,
+        decoder: &Decoder,
+        (text, source): (&[u8], &Bytes),
+        phase: Phase,
+    ) -> Result<Value> {
+        let value =
+            decoder.decode(text, source, phase).context(|| format!("column {} of table {}", plan.name, self.name))?;
         if !value.is_null() {
             return Ok(value);
         }

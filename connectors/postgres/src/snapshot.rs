@@ -159,44 +159,57 @@ async fn select(sql: &Sql, config: &PgConfig, schema: &TableSchema) -> Result<(S
 
 fn read_row(schema: &TableSchema, positions: &[Option<usize>], line: &Bytes) -> Result<Row> {
     let mut row = vec![Value::Null; schema.width()];
-    let mut cells = Cells { rest: line.slice(..line.len() - usize::from(line.ends_with(b"\n"))), done: false };
+    let mut fields = Fields { rest: Some(line.strip_suffix(b"\n").unwrap_or(line)) };
     for position in positions {
-        let cell = cells.next().ok_or_else(|| Error::fatal("a row of COPY has too few columns"))?;
-        if let Some(position) = position {
-            row[*position] = schema.snapshot_value(*position, cell.as_ref())?;
-        }
+        let field = fields.next().ok_or_else(|| Error::fatal("a row of COPY has too few columns"))?;
+        let Some(position) = position else { continue };
+        row[*position] = match field {
+            Field::Null => schema.snapshot_value(*position, None)?,
+            Field::Plain(text) => schema.snapshot_value(*position, Some((text, line)))?,
+            Field::Escaped(text) => {
+                let text = unescaped(text);
+                schema.snapshot_value(*position, Some((&text, &text)))?
+            }
+        };
     }
     Ok(row)
 }
 
-/// The fields of one line of `COPY`'s text format; a field without escapes is a slice of the line.
-struct Cells {
-    rest: Bytes,
-    done: bool,
+/// One field of a line of `COPY`'s text format.
+#[derive(Debug, PartialEq)]
+enum Field<'a> {
+    Null,
+    /// A part of the line.
+    Plain(&'a [u8]),
+    /// Text whose escapes are still to be removed.
+    Escaped(&'a [u8]),
 }
 
-impl Iterator for Cells {
-    type Item = Option<Bytes>;
+/// The fields of one line.
+struct Fields<'a> {
+    rest: Option<&'a [u8]>,
+}
 
-    fn next(&mut self) -> Option<Option<Bytes>> {
-        if self.done {
-            return None;
-        }
-        let field = match memchr::memchr(b'\t', &self.rest) {
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        let rest = self.rest?;
+        let field = match memchr::memchr(b'\t', rest) {
             Some(end) => {
-                let field = self.rest.split_to(end);
-                self.rest = self.rest.slice(1..);
-                field
+                self.rest = Some(&rest[end + 1..]);
+                &rest[..end]
             }
             None => {
-                self.done = true;
-                std::mem::take(&mut self.rest)
+                self.rest = None;
+                rest
             }
         };
-        if &field[..] == b"\\N" {
-            return Some(None);
-        }
-        Some(Some(if memchr::memchr(b'\\', &field).is_some() { unescaped(&field) } else { field }))
+        Some(match memchr::memchr(b'\\', field) {
+            None => Field::Plain(field),
+            Some(0) if field == b"\\N" => Field::Null,
+            Some(_) => Field::Escaped(field),
+        })
     }
 }
 
@@ -286,8 +299,8 @@ mod tests {
 
     #[test]
     fn fields_of_copy_are_unescaped() {
-        type Fields = &'static [Option<&'static [u8]>];
-        let rows: &[(&[u8], Fields)] = &[
+        type Line = (&'static [u8], &'static [Option<&'static [u8]>]);
+        let rows: &[Line] = &[
             (b"1\tabc\t\\N", &[Some(b"1"), Some(b"abc"), None]),
             (b"", &[Some(b"")]),
             (b"\t", &[Some(b""), Some(b"")]),
@@ -295,8 +308,12 @@ mod tests {
             (b"\\", &[Some(b"\\")]),
         ];
         for (line, want) in rows {
-            let cells = Cells { rest: Bytes::copy_from_slice(line), done: false };
-            let got: Vec<Option<Bytes>> = cells.collect();
+            let text = |field: Field<'_>| match field {
+                Field::Null => None,
+                Field::Plain(text) => Some(Bytes::copy_from_slice(text)),
+                Field::Escaped(text) => Some(unescaped(text)),
+            };
+            let got: Vec<Option<Bytes>> = Fields { rest: Some(line) }.map(text).collect();
             let want: Vec<Option<Bytes>> = want.iter().map(|w| w.map(Bytes::copy_from_slice)).collect();
             assert_eq!(got, want, "{line:?}");
         }

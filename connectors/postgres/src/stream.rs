@@ -168,15 +168,18 @@ impl Streaming {
         Ok(())
     }
 
-    /// The server sent everything up to `idle_end`: says so now and then, so that the slot can move although none of the
-    /// log is of interest.
+    /// Says now and then where the stream stands although no record does, so that the slot can move: behind transactions
+    /// without a change of interest, and behind everything the server sent.
     fn on_idle(&mut self, state: &mut Loop) {
-        let worth_it = state.idle_end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
-        if !worth_it || Instant::now() < state.next_advance {
+        if Instant::now() < state.next_advance {
             return;
         }
-        if let Some(position) = state.emitter.reached(state.idle_end) {
-            state.told = state.idle_end;
+        let idle = state.idle_end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
+        let reached = if idle { state.emitter.reached(state.idle_end) } else { None };
+        let position = reached.unwrap_or_else(|| state.emitter.position().clone());
+        let at = position.stream_from();
+        if at.0 >= state.told.0.saturating_add(ADVANCE_BYTES) {
+            state.told = at;
             state.next_advance = Instant::now() + self.idle_time();
             self.outbox.advance(position);
         }

@@ -5,30 +5,36 @@ use couplet_api::Result;
 use couplet_api::data::Value;
 use couplet_api::error::Error;
 
-/// Reads the elements of `text`, each through `decode`. Inner arrays are flattened: the schema has one dimension.
-pub(super) fn array(text: &Bytes, delimiter: u8, mut decode: impl FnMut(&Bytes) -> Result<Value>) -> Result<Value> {
+/// Reads the elements of `text`, a part of `source`, each through `decode`, which gets an element and what that is a part
+/// of. Inner arrays are flattened: the schema has one dimension.
+pub(super) fn array(
+    text: &[u8],
+    source: &Bytes,
+    mut decode: impl FnMut(&[u8], &Bytes) -> Result<Value>,
+) -> Result<Value> {
     let unreadable = || Error::data("a value of an array type cannot be read");
-    let start = memchr::memchr(b'{', text).ok_or_else(unreadable)?;
+    let mut at = memchr::memchr(b'{', text).ok_or_else(unreadable)?;
     let mut items = Vec::new();
-    let mut at = start;
     let mut depth = 0_usize;
     while at < text.len() {
         match text[at] {
             b'{' => depth += 1,
             b'}' => depth = depth.checked_sub(1).ok_or_else(unreadable)?,
+            b',' => {}
             b'"' => {
                 let (item, end) = quoted(text, at + 1).ok_or_else(unreadable)?;
-                items.push(decode(&item)?);
+                items.push(match item {
+                    Item::Plain(item) => decode(item, source)?,
+                    Item::Unescaped(item) => decode(&item, &item)?,
+                });
                 at = end;
                 continue;
             }
-            byte if byte == delimiter => {}
             _ => {
-                let rest = &text[at..];
-                let length = rest.iter().position(|b| *b == delimiter || *b == b'}').ok_or_else(unreadable)?;
-                let item = text.slice(at..at + length);
+                let length = memchr::memchr2(b',', b'}', &text[at..]).ok_or_else(unreadable)?;
+                let item = &text[at..at + length];
                 let null = item.eq_ignore_ascii_case(b"NULL");
-                items.push(if null { Value::Null } else { decode(&item)? });
+                items.push(if null { Value::Null } else { decode(item, source)? });
                 at += length;
                 continue;
             }
@@ -41,17 +47,25 @@ pub(super) fn array(text: &Bytes, delimiter: u8, mut decode: impl FnMut(&Bytes) 
     Ok(Value::Array(items.into()))
 }
 
+/// A quoted element.
+enum Item<'a> {
+    /// Without escapes: a part of the text.
+    Plain(&'a [u8]),
+    /// With its escapes removed.
+    Unescaped(Bytes),
+}
+
 /// The quoted element from `start` on, and the position after its closing quote.
-fn quoted(text: &Bytes, start: usize) -> Option<(Bytes, usize)> {
+fn quoted(text: &[u8], start: usize) -> Option<(Item<'_>, usize)> {
     let plain = memchr::memchr2(b'"', b'\\', &text[start..])? + start;
     if text[plain] == b'"' {
-        return Some((text.slice(start..plain), plain + 1));
+        return Some((Item::Plain(&text[start..plain]), plain + 1));
     }
     let mut out = text[start..plain].to_vec();
     let mut at = plain;
     loop {
         match *text.get(at)? {
-            b'"' => return Some((out.into(), at + 1)),
+            b'"' => return Some((Item::Unescaped(out.into()), at + 1)),
             b'\\' => {
                 out.push(*text.get(at + 1)?);
                 at += 2;
@@ -69,9 +83,8 @@ mod tests {
     use super::*;
 
     fn read(text: &'static str) -> Result<Vec<Option<String>>> {
-        let value = array(&Bytes::from_static(text.as_bytes()), b',', |item| {
-            Ok(Value::str(String::from_utf8_lossy(item).into_owned()))
-        })?;
+        let source = Bytes::from_static(text.as_bytes());
+        let value = array(&source, &source, |item, _| Ok(Value::str(String::from_utf8_lossy(item).into_owned())))?;
         match value {
             Value::Array(items) => Ok(items.iter().map(|i| i.as_str().map(str::to_owned)).collect()),
             other => panic!("{other:?}"),

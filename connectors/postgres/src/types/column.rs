@@ -159,7 +159,7 @@ fn numeric(length: i32, scale: i32, mode: DecimalMode) -> ColumnType {
     if mode == DecimalMode::Precise && unlimited {
         let schema = cdc::variable_scale_decimal().optional().build();
         let decoder = Decoder::VariableNumeric(schema);
-        let fallback = decoder.decode(&Bytes::from_static(b"0"), Phase::Stream).unwrap_or_default();
+        let fallback = decoder.decode_text("0", Phase::Stream).unwrap_or_default();
         return column(cdc::variable_scale_decimal(), decoder, fallback);
     }
     let schema = match mode {
@@ -168,7 +168,7 @@ fn numeric(length: i32, scale: i32, mode: DecimalMode) -> ColumnType {
         DecimalMode::Double => plain(Type::Float64),
     };
     let decoder = Decoder::Numeric { scale: (length != UNLIMITED_NUMERIC).then_some(scale), mode };
-    let fallback = decoder.decode(&Bytes::from_static(b"0"), Phase::Stream).unwrap_or_default();
+    let fallback = decoder.decode_text("0", Phase::Stream).unwrap_or_default();
     column(schema, decoder, fallback)
 }
 
@@ -183,7 +183,7 @@ fn money(config: &ValueConfig) -> ColumnType {
         digits @ 1.. => format!("0.{:0>width$}", "", width = digits.unsigned_abs() as usize),
         _ => "0".to_owned(),
     };
-    let fallback = decoder.decode(&zero.into(), Phase::Stream).unwrap_or_default();
+    let fallback = decoder.decode_text(zero, Phase::Stream).unwrap_or_default();
     column(schema, decoder, fallback)
 }
 

@@ -82,28 +82,37 @@ pub(crate) enum Decoder {
 }
 
 impl Decoder {
-    /// Reads `text`.
+    /// Reads `text`, a part of `source`: texts and bytes are kept as slices of it.
     ///
     /// # Errors
     /// [`couplet_api::Kind::Data`] when it does not have the type's form.
-    pub(crate) fn decode(&self, text: &Bytes, phase: Phase) -> Result<Value> {
+    pub(crate) fn decode(&self, text: &[u8], source: &Bytes, phase: Phase) -> Result<Value> {
         match self {
-            Decoder::Text => Utf8::new(text.clone()).map(Value::Str),
-            Decoder::Opaque(mode) => Ok(binary::represented(text.clone(), *mode)),
+            Decoder::Text => Utf8::new(source.slice_ref(text)).map(Value::Str),
+            Decoder::Opaque(mode) => Ok(binary::represented(source.slice_ref(text), *mode)),
             Decoder::Array { element, nulls } => {
                 // The JDBC driver reads elements of arrays in both phases.
-                let value = array::array(text, b',', |item| element.decode(item, Phase::Snapshot))?;
+                let value = array::array(text, source, |item, source| element.decode(item, source, Phase::Snapshot))?;
                 let holds_null = matches!(&value, Value::Array(items) if items.iter().any(Value::is_null));
                 Ok(if holds_null && !nulls { Value::Null } else { value })
             }
             Decoder::SnapshotOnly(_) if phase == Phase::Stream => Ok(Value::Null),
-            Decoder::SnapshotOnly(inner) => inner.decode(text, phase),
+            Decoder::SnapshotOnly(inner) => inner.decode(text, source, phase),
             Decoder::Null => Ok(Value::Null),
             other => {
                 let text = std::str::from_utf8(text).map_err(|_| Error::data("a value is not UTF-8"))?;
                 other.decode_str(text, phase)
             }
         }
+    }
+
+    /// Reads a text that is no part of anything.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`].
+    pub(crate) fn decode_text(&self, text: impl Into<Bytes>, phase: Phase) -> Result<Value> {
+        let text = text.into();
+        self.decode(&text, &text, phase)
     }
 
     fn decode_str(&self, text: &str, phase: Phase) -> Result<Value> {

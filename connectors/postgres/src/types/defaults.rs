@@ -1,6 +1,5 @@
 //! Column defaults: the literal of the catalogue's expression as a Connect value, for the types Debezium reads.
 
-use bytes::Bytes;
 use couplet_api::data::{Type, Value};
 
 use super::{ColumnType, PgType, Phase, oid};
@@ -11,7 +10,7 @@ pub(crate) fn default_value(declared: &PgType, column: &ColumnType, expression: 
     let value = match declared.oid {
         oid::BOOL => Value::Bool(text.eq_ignore_ascii_case("true")),
         oid::DATE if text.len() < 8 => return None,
-        _ => column.decoder.decode(&Bytes::from(normal(declared.oid, text).into_bytes()), Phase::Stream).ok()?,
+        _ => column.decoder.decode_text(normal(declared.oid, text), Phase::Stream).ok()?,
     };
     // A struct cannot be a default (KAFKA-12694).
     let usable = !value.is_null() && column.schema.clone().build().kind() != Type::Struct;

@@ -9,6 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::config::{ConnectionConfig, SslMode};
@@ -34,27 +35,30 @@ pub(super) fn client_config(config: &ConnectionConfig) -> Result<ClientConfig> {
 }
 
 fn verifier(config: &ConnectionConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let trusting = |authority| -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Trusting { provider: provider.clone(), authority, check_name: config.ssl == SslMode::VerifyFull })
+    };
     let Some(file) = &config.ssl_root_cert else {
         return match config.ssl {
             SslMode::VerifyCa | SslMode::VerifyFull => Err(Error::config(
                 "database.sslmode verify-ca and verify-full need database.sslrootcert, a PEM file of trusted authorities",
             )),
-            _ => Ok(Arc::new(Trusting { provider: provider.clone(), chain: None })),
+            _ => Ok(trusting(None)),
         };
     };
+    if matches!(config.ssl, SslMode::Disable | SslMode::Prefer) {
+        return Ok(trusting(None));
+    }
+    // As libpq: with authorities given, `require` checks them like `verify-ca`.
+    let trusted = certificates("database.sslrootcert", file)?;
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("database.sslrootcert", file)? {
-        roots.add(certificate).map_err(|error| unusable("database.sslrootcert", file, &error))?;
+    for certificate in &trusted {
+        roots.add(certificate.clone()).map_err(|error| unusable("database.sslrootcert", file, &error))?;
     }
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| unusable("database.sslrootcert", file, &error))?;
-    Ok(match config.ssl {
-        SslMode::VerifyFull => chain,
-        // As libpq: with authorities given, `require` checks them like `verify-ca`.
-        SslMode::VerifyCa | SslMode::Require => Arc::new(Trusting { provider: provider.clone(), chain: Some(chain) }),
-        SslMode::Disable | SslMode::Prefer => Arc::new(Trusting { provider: provider.clone(), chain: None }),
-    })
+    Ok(trusting(Some(Authority { trusted, chain })))
 }
 
 fn certificates(key: &str, file: &str) -> Result<Vec<CertificateDer<'static>>> {
@@ -65,11 +69,20 @@ fn unusable(key: &str, file: &str, error: &dyn std::fmt::Display) -> Error {
     Error::new(Kind::Config, format!("{key}: {file} cannot be used: {error}"))
 }
 
-/// Checks less than the name: nothing, or the chain of authorities only. Signatures are always checked.
+/// Whom to trust.
+#[derive(Debug)]
+struct Authority {
+    trusted: Vec<CertificateDer<'static>>,
+    chain: Arc<WebPkiServerVerifier>,
+}
+
+/// Checks what `database.sslmode` asks for: nothing, the chain of authorities, or that and the name. Signatures are
+/// always checked. Unlike WebPKI, a server may show a trusted certificate itself, as self-signed servers do.
 #[derive(Debug)]
 struct Trusting {
     provider: Arc<CryptoProvider>,
-    chain: Option<Arc<WebPkiServerVerifier>>,
+    authority: Option<Authority>,
+    check_name: bool,
 }
 
 impl ServerCertVerifier for Trusting {
@@ -81,13 +94,18 @@ impl ServerCertVerifier for Trusting {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
-        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
+        let Some(Authority { trusted, chain }) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        if !trusted.iter().any(|certificate| certificate == end_entity) {
+            match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+                Err(rustls::Error::InvalidCertificate(
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+                )) if !self.check_name => {}
+                other => return other,
+            }
+        } else if self.check_name {
+            rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
         }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -34,8 +34,10 @@ const AUTH_SASL: u32 = 10;
 const AUTH_SASL_CONTINUE: u32 = 11;
 const AUTH_SASL_FINAL: u32 = 12;
 
-/// Bytes read from the socket at once, at least.
+/// Size of the pieces of memory that the socket is read into.
 const READ_CHUNK: usize = 64 << 10;
+/// Free room below which a new piece is made.
+const READ_MIN: usize = 4 << 10;
 /// Microseconds from 1970 to 2000, where the protocol's clock begins.
 const PG_EPOCH_US: i64 = 946_684_800_000_000;
 
@@ -260,7 +262,10 @@ impl WalSender {
     /// # Errors
     /// When the connection is lost.
     pub(crate) async fn fill(&mut self) -> Result<()> {
-        self.read.reserve(READ_CHUNK);
+        // Room is made in large pieces: every piece stays in memory until the last record made from it is gone.
+        if self.read.capacity() - self.read.len() < READ_MIN {
+            self.read.reserve(READ_CHUNK);
+        }
         match self.socket.read_buf(&mut self.read).await {
             Ok(0) => Err(Error::remote("the server closed the replication connection")),
             Ok(_) => Ok(()),
