@@ -42,6 +42,17 @@ impl Differences {
         self.found.push(format!("DIFFERS {} {case}\n  {difference}", self.file));
     }
 
+    /// Whether nothing differs so far.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Takes over what `other` compared and found.
+    pub fn absorb(&mut self, other: Differences) {
+        self.checked += other.checked;
+        self.found.extend(other.found);
+    }
+
     /// Ends the comparison.
     ///
     /// # Panics
