@@ -155,6 +155,7 @@ impl Stage {
     /// kill the worker, the sink also writes the begun ones.
     pub async fn flush_sink(&mut self) -> Result<()> {
         let Some(sink) = &self.sink_config else { return Ok(()) };
+        self.full_files_committed(sink).await?;
         let mut config = sink["config"].clone();
         config["rotate.schedule.interval.ms"] = Value::from("1000");
         let path = format!("/connectors/{}/config", sink["name"].as_str().unwrap_or_default());
@@ -174,6 +175,27 @@ impl Stage {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
+    }
+
+    /// Waits until the offsets of all full files are committed. A file whose offsets are not would be written again, and after
+    /// the change to files that the clock closes with another end: its records would be there twice.
+    async fn full_files_committed(&self, sink: &Value) -> Result<()> {
+        let flush_size: i64 = sink["config"]["flush.size"].as_str().context("flush.size")?.parse()?;
+        let path = format!("/connectors/{}/offsets", sink["name"].as_str().unwrap_or_default());
+        for topic in self.topics() {
+            let (kafka, rest) = (&self.host.kafka, &self.host.rest);
+            eventually(&format!("offsets of full files of {topic}"), Deadline::after_secs(SETTLE_SECS), || async {
+                let end = kafka.count(&topic).await?;
+                let answer = rest.get(&path).await?;
+                let committed = answer["offsets"].as_array().into_iter().flatten();
+                let committed = committed
+                    .filter(|entry| entry["partition"]["kafka_topic"] == topic.as_str())
+                    .find_map(|entry| entry["offset"]["kafka_offset"].as_i64());
+                Ok((committed.unwrap_or(0) > end - flush_size).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Asks the worker to stop as a service manager would.
