@@ -34,7 +34,11 @@ impl Report {
                 let show = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| (figure.show)(v));
                 let ratio =
                     jvm.zip(ours).map(|(jvm, ours)| if figure.more_is_better { ours / jvm } else { jvm / ours });
-                let ratio = ratio.filter(|r| r.is_finite()).map_or_else(|| "-".to_owned(), |r| format!("{r:.1}x"));
+                // Below the resolution of the figure a ratio says nothing.
+                let is_exact = |value: Option<f64>| value.is_some_and(|v| v >= figure.least);
+                let ratio = ratio
+                    .filter(|_| is_exact(jvm) && is_exact(ours))
+                    .map_or_else(|| "-".to_owned(), |r| format!("{r:.1}x"));
                 // Writing to a string cannot fail.
                 let _ = writeln!(table, "| {case} | {} | {} | {} | {ratio} |", figure.name, show(jvm), show(ours));
             }
@@ -53,6 +57,8 @@ impl Report {
 struct Figure {
     name: &'static str,
     more_is_better: bool,
+    /// The smallest value that means something.
+    least: f64,
     read: fn(&Sample) -> Option<f64>,
     show: fn(f64) -> String,
 }
@@ -61,42 +67,49 @@ const FIGURES: &[Figure] = &[
     Figure {
         name: "ms",
         more_is_better: false,
+        least: f64::MIN_POSITIVE,
         read: |s| (s.records.is_none() && !s.case.starts_with("idle")).then_some(s.seconds * 1000.0),
         show: |v| format!("{v:.0}"),
     },
     Figure {
         name: "records/s",
         more_is_better: true,
+        least: f64::MIN_POSITIVE,
         read: |s| s.records.filter(|_| s.latency_ms.is_none()).map(|r| r as f64 / s.seconds),
         show: |v| format!("{v:.0}"),
     },
     Figure {
         name: "p50 ms",
         more_is_better: false,
+        least: f64::MIN_POSITIVE,
         read: |s| s.latency_ms.map(|[p50, _]| p50),
         show: |v| format!("{v:.1}"),
     },
     Figure {
         name: "p99 ms",
         more_is_better: false,
+        least: f64::MIN_POSITIVE,
         read: |s| s.latency_ms.map(|[_, p99]| p99),
         show: |v| format!("{v:.1}"),
     },
     Figure {
         name: "CPU µs/record",
         more_is_better: false,
+        least: f64::MIN_POSITIVE,
         read: |s| s.records.map(|r| s.cpu_seconds * 1e6 / r as f64),
         show: |v| format!("{v:.2}"),
     },
     Figure {
         name: "CPU s since start",
         more_is_better: false,
+        least: 0.1,
         read: |s| s.records.is_none().then_some(s.cpu_seconds),
         show: |v| format!("{v:.2}"),
     },
     Figure {
         name: "RSS MiB",
         more_is_better: false,
+        least: f64::MIN_POSITIVE,
         read: |s| Some(s.rss_bytes as f64 / 1_048_576.0),
         show: |v| format!("{v:.1}"),
     },
