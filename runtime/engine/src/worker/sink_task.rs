@@ -251,6 +251,8 @@ impl SinkLoop {
             }
             outcome?;
             self.offsets.advance(&ends_of(&pending.raw));
+            // Before the next batch: a task that goes back must not be given what lies behind.
+            self.serve_requests(run, task).await?;
         }
         Ok(())
     }
