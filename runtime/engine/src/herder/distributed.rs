@@ -30,8 +30,21 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
     let (config, plugins) = (setup.config.clone(), setup.plugins.clone());
     let ModeConfig::Distributed(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
+    refuse_exactly_once(own)?;
     let own = own.clone();
     begin(setup, move |inbox| open(config, own, plugins, inbox))
+}
+
+/// Sources deliver at least once. Who asks for more must hear so, rather than get less without a word.
+fn refuse_exactly_once(own: &DistributedConfig) -> Result<()> {
+    let asked = &own.exactly_once_source_support;
+    if asked.eq_ignore_ascii_case("disabled") {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "Invalid value {asked} for configuration exactly.once.source.support: exactly-once sources are not there yet; set it to \
+         disabled and sources deliver at least once"
+    )))
 }
 
 async fn open(
