@@ -108,6 +108,7 @@ impl HerderState {
         let plan = self
             .restart_plan(name, request)
             .ok_or_else(|| HerderError::NotFound(format!("Status for connector {name} not found")))?;
+        self.promise_restart(name, &plan);
         match self.mode {
             Mode::Distributed => {
                 let records = vec![ConfigRecord::Restart(name.to_owned(), request)];
@@ -202,7 +203,12 @@ impl HerderState {
                 self.lane(&name).awaiting_tasks.retain(|(waiting, _)| *waiting != reply);
                 self.refuse(reply, HerderError::Failed(message));
             }
-            (Then::Reply(reply, _), Err(message)) => self.refuse(reply, HerderError::Failed(message)),
+            (Then::Reply(reply, answer), Err(message)) => {
+                if let Answer::Restarting(plan) = answer {
+                    self.withdraw_restart(&plan);
+                }
+                self.refuse(reply, HerderError::Failed(message));
+            }
             (Then::TaskConfigs(name), Err(_)) => {
                 // The driver has logged why.
                 let pause = self.lane(&name).next_retry();

@@ -1,9 +1,10 @@
 //! One connector as this worker runs it: the steps that wait, and what is there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::event::{ReplyId, Step, TaskSet};
+use crate::storage::status_store::Subject;
 use crate::worker::TargetState;
 
 /// First pause before task configs are asked for again.
@@ -39,6 +40,8 @@ pub struct Lane {
     pub live: BTreeSet<u32>,
     /// Tasks whose state this worker wrote and did not forget.
     pub spoken: BTreeSet<u32>,
+    /// Parts whose restart was promised to a caller and is not yet in the status log.
+    pub restarting: HashSet<Subject>,
     /// Topics this worker wrote to be active.
     pub topics: BTreeSet<String>,
     /// How often task configs could not be made in a row.

@@ -4,7 +4,7 @@ use couplet_api::config::Props;
 
 use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, Step};
 use super::state::HerderState;
-use super::{HerderError, NewConnector, RestartRequest};
+use super::{ClusterSnapshot, ConnectorState, HerderError, NewConnector, RestartRequest, snapshot};
 use crate::plugins::Plugins;
 use crate::storage::config_store::ConfigRecord;
 use crate::storage::status_store::StatusRecord;
@@ -171,6 +171,31 @@ fn task_configs_are_asked_for_again_only_when_that_may_help() {
     let said = finish(&mut state, "c", failure(false));
     assert!(matches!(&said[..], [Action::WriteStatus(StatusRecord::Status(_, Some(s)))] if s.status.trace.is_some()));
     assert_eq!(state.on(Event::Reconfigure("c".into())), [], "a failed connector is not asked");
+}
+
+#[test]
+fn a_promised_restart_is_seen_from_the_answer_on_until_the_status_log_tells() {
+    let mut state = herder(Mode::Distributed);
+    let shown = |state: &mut HerderState| {
+        let seen = snapshot::next(&ClusterSnapshot::default(), state, &Plugins::default()).expect("something changed");
+        seen.connectors["c"].status.as_ref().map(|status| status.state)
+    };
+    let request = RestartRequest { include_tasks: true, only_failed: false };
+    assert_eq!(shown(&mut state), Some(ConnectorState::Running));
+    state.on(Event::Command(1, Command::Restart("c".into(), request)));
+    assert_eq!(shown(&mut state), Some(ConnectorState::Restarting), "before anything was stopped");
+    state.on(Event::Written(Err("no broker".into())));
+    assert_eq!(shown(&mut state), Some(ConnectorState::Running), "nothing was written");
+
+    state.on(Event::Command(1, Command::Restart("c".into(), request)));
+    state.on(Event::Written(Ok(())));
+    state.on(Event::Config(ConfigRecord::Restart("c".into(), request)));
+    finish(&mut state, "c", Outcome::ConnectorStopped);
+    assert_eq!(shown(&mut state), Some(ConnectorState::Restarting), "while it stops");
+    finish(&mut state, "c", Outcome::TasksStopped(vec![0]));
+    assert_eq!(shown(&mut state), Some(ConnectorState::Restarting), "the log tells so too");
+    finish(&mut state, "c", Outcome::ConnectorStarted(Ok(())));
+    assert_eq!(shown(&mut state), Some(ConnectorState::Running), "it runs again");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use couplet_api::config::Props;
 
 use super::state::HerderState;
-use super::{ClusterSnapshot, ConnectorSnapshot, ConnectorType};
+use super::{ClusterSnapshot, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType};
 use crate::plugins::{ConnectorKind, Plugins};
-use crate::storage::status_store::Subject;
+use crate::storage::status_store::{StoredStatus, Subject};
+use crate::worker::TaskId;
 
 /// The connector's kind, by its class.
 pub fn kind_of(plugins: &Plugins, config: &Props) -> ConnectorType {
@@ -38,14 +39,24 @@ pub fn next(before: &ClusterSnapshot, state: &mut HerderState, plugins: &Plugins
 fn one(state: &HerderState, plugins: &Plugins, name: &str) -> Option<ConnectorSnapshot> {
     let config = state.cluster().config(name)?;
     let subject = Subject::Connector(name.to_owned());
-    let task_status: BTreeMap<_, _> =
-        state.statuses().tasks(name).map(|(task, stored)| (task, stored.status.clone())).collect();
+    let shown = |subject: &Subject, stored: &StoredStatus| match state.is_to_restart(subject) {
+        true => {
+            let worker_id = stored.status.worker_id.clone();
+            ConnectorStatus { state: ConnectorState::Restarting, worker_id, trace: None, version: None }
+        }
+        false => stored.status.clone(),
+    };
+    let task_status: BTreeMap<_, _> = state
+        .statuses()
+        .tasks(name)
+        .map(|(task, stored)| (task, shown(&Subject::Task(TaskId { connector: name.into(), task }), stored)))
+        .collect();
     Some(ConnectorSnapshot {
         config: config.clone(),
         kind: kind_of(plugins, config),
         tasks: state.cluster().task_configs(name),
         target: state.cluster().target(name),
-        status: state.statuses().get(&subject).map(|stored| stored.status.clone()),
+        status: state.statuses().get(&subject).map(|stored| shown(&subject, stored)),
         task_status,
         active_topics: state.statuses().topics(name).map(str::to_owned).collect(),
     })

@@ -118,6 +118,7 @@ impl HerderState {
                     StatusRecord::Status(subject, _) => subject.connector().to_owned(),
                     StatusRecord::ActiveTopic { connector, .. } => connector.clone(),
                 });
+                self.note_restart_begun(&record);
                 self.statuses.apply(record);
             }
             Event::Loaded => self.on_loaded(),
@@ -213,6 +214,36 @@ impl HerderState {
         let tasks = self.statuses.tasks(name).filter(|(task, stored)| counts(*task) && restarts(stored));
         plan.extend(tasks.map(|(task, _)| Subject::Task(TaskId { connector: name.into(), task })));
         Some(plan)
+    }
+
+    /// From now on readers see the parts of `plan` restart, however long it takes until they stop: who asks for the status
+    /// right after the answer must not take the states of before for those of after.
+    pub(super) fn promise_restart(&mut self, name: &str, plan: &[Subject]) {
+        self.lane(name).restarting.extend(plan.iter().cloned());
+        self.touched.insert(name.to_owned());
+    }
+
+    /// The restart was not written: nothing of it will happen.
+    pub(super) fn withdraw_restart(&mut self, plan: &[Subject]) {
+        for subject in plan {
+            self.lane(subject.connector()).restarting.remove(subject);
+            self.touched.insert(subject.connector().to_owned());
+        }
+    }
+
+    /// Whether `subject` is to restart and the status log does not say so yet.
+    pub(super) fn is_to_restart(&self, subject: &Subject) -> bool {
+        self.lanes.get(subject.connector()).is_some_and(|lane| lane.restarting.contains(subject))
+    }
+
+    /// The status log tells of a restart itself, or that there is nothing to restart.
+    fn note_restart_begun(&mut self, record: &StatusRecord) {
+        if let StatusRecord::Status(subject, stored) = record
+            && let Some(lane) = self.lanes.get_mut(subject.connector())
+            && stored.as_ref().is_none_or(|stored| stored.status.state == ConnectorState::Restarting)
+        {
+            lane.restarting.remove(subject);
+        }
     }
 
     /// Stops all of `plan`, says that it restarts, and starts it.
