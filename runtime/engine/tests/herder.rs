@@ -18,7 +18,7 @@ use couplet_engine::plugins::Plugins;
 use couplet_engine::worker::{TargetState, TaskId};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
 use couplet_kafka::clients::ClientSettings;
-use couplet_kafka::{TopicLog, TopicSpec};
+use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 use couplet_testkit::golden::{Differences, cases};
 use serde_json::{Value, json};
 
@@ -102,7 +102,9 @@ impl Watched {
         let on_record = move |record: couplet_kafka::LogRecord| {
             sink.lock().unwrap().push((record.key.map(text).unwrap_or_default(), record.value.map(text)));
         };
-        let log = TopicLog::open(&ClientSettings::of_worker(props), spec, Box::new(on_record)).await.expect("opens");
+        let log = TopicLog::open(&LogClients::new(&ClientSettings::of_worker(props)), spec, Box::new(on_record))
+            .await
+            .expect("opens");
         Watched { log, records }
     }
 

@@ -4,4 +4,4 @@ pub mod clients;
 pub mod log;
 
 pub use clients::TopicSpec;
-pub use log::{LogRecord, TopicLog};
+pub use log::{LogClients, LogRecord, TopicLog};

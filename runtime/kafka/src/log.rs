@@ -1,6 +1,6 @@
 //! A compacted topic that is read to its end and then followed: Connect's `KafkaBasedLog`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,11 +8,11 @@ use couplet_api::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::clients::{
-    Admin, ClientSettings, Delivery, Outgoing, Producer, Report, Role, SendError, SimpleConsumer, Topic, TopicSpec,
+    Admin, ClientSettings, Delivery, Followed, LogReader, Outgoing, Producer, Report, Role, Topic, TopicSpec,
 };
 
-/// How long reading to the end may stand still.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long reading to the end may stand still: longer than a transaction that somebody left open usually lives.
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A record of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +29,61 @@ pub struct LogRecord {
     pub timestamp: Option<i64>,
 }
 
+/// The clients that topic logs share: one that writes and asks, one that reads. Made when they are first needed.
+pub struct LogClients {
+    producer: ClientSettings,
+    consumer: ClientSettings,
+    writing: OnceLock<Arc<Producer>>,
+    reading: OnceLock<Arc<LogReader>>,
+}
+
+impl LogClients {
+    /// Clients with the same settings for all they do, such as a worker's own.
+    pub fn new(settings: &ClientSettings) -> Arc<Self> {
+        Self::with(settings.clone(), settings.clone())
+    }
+
+    /// Clients that write with the settings `producer` and read with `consumer`.
+    pub fn with(producer: ClientSettings, consumer: ClientSettings) -> Arc<Self> {
+        Arc::new(LogClients { producer, consumer, writing: OnceLock::new(), reading: OnceLock::new() })
+    }
+
+    /// What writes.
+    ///
+    /// # Errors
+    /// `Kind::Config` that names the key whose value was refused.
+    pub fn producer(&self) -> Result<Arc<Producer>> {
+        get_or_make(&self.writing, || Producer::new(&self.producer.native(Role::Producer)?))
+    }
+
+    /// What asks, over the connections of what writes.
+    ///
+    /// # Errors
+    /// As [`LogClients::producer`].
+    pub fn admin(&self) -> Result<Admin> {
+        Ok(self.producer()?.admin())
+    }
+
+    fn reader(&self) -> Result<Arc<LogReader>> {
+        get_or_make(&self.reading, || LogReader::new(&self.consumer.native(Role::Consumer)?))
+    }
+}
+
+fn get_or_make<T>(cell: &OnceLock<Arc<T>>, make: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
+    match cell.get() {
+        Some(made) => Ok(made.clone()),
+        None => {
+            let made = make()?;
+            // Of two made at the same time, the first stays.
+            Ok(cell.get_or_init(|| made).clone())
+        }
+    }
+}
+
 /// A compacted topic: everything in it is given to `on_record`, old records first, then new ones as they come, its own
 /// among them. What `on_record` makes of them is the only truth.
 pub struct TopicLog {
-    consumer: Arc<SimpleConsumer>,
+    followed: Followed,
     producer: Arc<Producer>,
     admin: Admin,
     topic: Arc<Topic>,
@@ -41,23 +92,21 @@ pub struct TopicLog {
 
 impl TopicLog {
     /// Creates the topic if it is missing, checks an existing one, and returns once everything in it was given to
-    /// `on_record`, which is called on a thread of its own and must not block.
+    /// `on_record`, which is called on a thread of the clients' and must not block.
     ///
     /// # Errors
     /// `Kind::Config` when the topic has another cleanup policy than `compact` or, if its number matters, other
     /// partitions; `Kind::Remote` and `Kind::Auth` when the cluster cannot be used.
     pub async fn open(
-        clients: &ClientSettings,
+        clients: &LogClients,
         spec: TopicSpec,
         mut on_record: Box<dyn FnMut(LogRecord) + Send>,
     ) -> Result<TopicLog> {
-        let admin = Admin::new(clients)?;
+        let (producer, admin) = (clients.producer()?, clients.admin()?);
         let partitions = admin.ensure_compacted_topic(&spec).await?;
-        let producer = Producer::new(&clients.native(Role::Producer)?)?;
         // Made early: the producer then finds the partitions' leaders while the topic is being read.
         let topic = producer.topic(&spec.name.as_str().into())?;
-        let consumer = SimpleConsumer::start(
-            &clients.native(Role::Consumer)?,
+        let followed = clients.reader()?.follow(
             &spec.name,
             partitions,
             Box::new(move |record| {
@@ -70,9 +119,14 @@ impl TopicLog {
                 });
             }),
         )?;
-        let log = TopicLog { consumer: Arc::new(consumer), producer, admin, topic, partitions };
+        let log = TopicLog { followed, producer, admin, topic, partitions };
         log.read_to_end().await?;
         Ok(log)
+    }
+
+    /// Name of the topic.
+    pub fn topic(&self) -> &Arc<str> {
+        self.topic.name()
     }
 
     /// Returns when everything written before the call was given to `on_record`.
@@ -82,7 +136,7 @@ impl TopicLog {
     pub async fn read_to_end(&self) -> Result<()> {
         // Not asked of the consumer: its connection is busy waiting for new records.
         let ends = self.admin.end_offsets(self.topic.name(), self.partitions).await?;
-        let mut positions = self.consumer.positions();
+        let mut positions = self.followed.positions();
         let reached = |now: &std::collections::HashMap<i32, i64>| {
             ends.iter().all(|(partition, end)| *end <= now.get(partition).copied().unwrap_or(0))
         };
@@ -121,22 +175,16 @@ impl TopicLog {
         let countdown = Countdown(Mutex::new(Some((records.len(), done))));
         let sender = self.producer.register(Arc::new(countdown));
         for (key, value) in &records {
-            loop {
-                let outgoing = Outgoing {
-                    topic: &self.topic,
-                    partition: None,
-                    key: key.as_deref(),
-                    value: value.as_deref(),
-                    headers: &[],
-                    timestamp: None,
-                    token: 0,
-                };
-                match sender.send(&outgoing) {
-                    Ok(()) => break,
-                    Err(SendError::QueueFull(since)) => self.producer.room(since).await,
-                    Err(SendError::Failed(failure)) => return Err(failure.into_error(what())),
-                }
-            }
+            let outgoing = Outgoing {
+                topic: &self.topic,
+                partition: None,
+                key: key.as_deref(),
+                value: value.as_deref(),
+                headers: &[],
+                timestamp: None,
+                token: 0,
+            };
+            sender.send_when_room(&outgoing).await.map_err(|failure| failure.into_error(what()))?;
         }
         match outcome.await {
             Ok(None) => Ok(()),
@@ -150,9 +198,8 @@ impl TopicLog {
 
     /// Stops reading; returns when `on_record` will not be called again.
     pub async fn close(self) {
-        let consumer = self.consumer.clone();
-        let stop = tokio::task::spawn_blocking(move || consumer.stop());
-        if stop.await.is_err() {
+        // Stopping a partition waits for librdkafka.
+        if tokio::task::spawn_blocking(move || drop(self.followed)).await.is_err() {
             tracing::error!(topic = %self.topic.name(), "closing an internal topic panicked");
         }
     }

@@ -13,7 +13,7 @@ use couplet_api::data::{TimestampType, TopicPartition};
 use couplet_kafka::clients::{
     Admin, ClientSettings, Consumer, ConsumerEvent, Outgoing, Producer, Reports, Role, TopicCreation,
 };
-use couplet_kafka::{TopicLog, TopicSpec};
+use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
 use broker::{for_each_broker, unique};
 
@@ -40,7 +40,7 @@ async fn open(bootstrap: &str, spec: TopicSpec) -> (TopicLog, Seen) {
     let seen = Seen::default();
     let sink = seen.clone();
     let on_record = Box::new(move |r: couplet_kafka::LogRecord| sink.lock().unwrap().push((r.key, r.value)));
-    (TopicLog::open(&settings(bootstrap), spec, on_record).await.expect("log opens"), seen)
+    (TopicLog::open(&LogClients::new(&settings(bootstrap)), spec, on_record).await.expect("log opens"), seen)
 }
 
 #[tokio::test]
@@ -78,7 +78,8 @@ async fn a_log_refuses_a_topic_that_forgets() {
         let spec = TopicSpec { configs: vec![], ..compacted(&topic, 1) };
         assert_eq!(admin.create_topic(&spec).await.unwrap().unwrap(), TopicCreation::Created);
         assert_eq!(admin.create_topic(&spec).await.unwrap().unwrap(), TopicCreation::Existed);
-        let error = TopicLog::open(&settings(&bootstrap), compacted(&topic, 1), Box::new(|_| {})).await.err().unwrap();
+        let clients = LogClients::new(&settings(&bootstrap));
+        let error = TopicLog::open(&clients, compacted(&topic, 1), Box::new(|_| {})).await.err().unwrap();
         assert_eq!(error.kind(), Kind::Config);
         assert!(error.message().contains("cleanup.policy=delete"), "{error}");
         admin.delete_topic(&topic).await.expect("deleted");

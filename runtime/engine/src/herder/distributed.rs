@@ -7,8 +7,8 @@ use couplet_api::clock::SystemClock;
 use couplet_api::config::Props;
 use couplet_api::error::ResultExt;
 use couplet_api::{Error, Result};
-use couplet_kafka::clients::{Admin, ClientSettings};
-use couplet_kafka::{TopicLog, TopicSpec};
+use couplet_kafka::clients::ClientSettings;
+use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
 use super::driver::{Logs, config_record, status_record};
 use super::event::Event;
@@ -53,8 +53,8 @@ async fn open(
     plugins: Plugins,
     inbox: Arc<Inbox<Event>>,
 ) -> Result<Opened> {
-    let clients = ClientSettings::of_worker(&config.props);
-    let cluster_id = Admin::new(&clients)?.with_timeout(CONNECT_TIMEOUT).cluster_id().await?;
+    let clients = LogClients::new(&ClientSettings::of_worker(&config.props));
+    let cluster_id = clients.admin()?.with_timeout(CONNECT_TIMEOUT).cluster_id().await?;
     tracing::info!(cluster_id, "Kafka cluster found");
     let spec = |store: &str, name: &str, partitions, replication_factor| TopicSpec {
         name: name.to_owned(),

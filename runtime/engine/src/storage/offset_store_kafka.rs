@@ -5,8 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use couplet_api::data::OffsetMap;
 use couplet_api::{Error, Result};
-use couplet_kafka::clients::ClientSettings;
-use couplet_kafka::{TopicLog, TopicSpec};
+use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
 use super::offset_store_table::OffsetTable;
 use super::{OffsetChange, OffsetStore};
@@ -22,7 +21,7 @@ impl KafkaOffsetStore {
     ///
     /// # Errors
     /// As [`TopicLog::open`].
-    pub async fn open(clients: &ClientSettings, topic: TopicSpec) -> Result<Self> {
+    pub async fn open(clients: &LogClients, topic: TopicSpec) -> Result<Self> {
         let table: Arc<RwLock<OffsetTable>> = Arc::default();
         let fold = table.clone();
         let on_record = move |record: couplet_kafka::LogRecord| {

@@ -14,8 +14,8 @@ use couplet_engine::plugins::Plugins;
 use couplet_engine::storage::{KafkaOffsetStore, OffsetStore};
 use couplet_engine::worker::{ConnectorListener, TargetState, TaskEvent, TaskId, TaskListener, TaskStart, Worker};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
-use couplet_kafka::TopicSpec;
 use couplet_kafka::clients::ClientSettings;
+use couplet_kafka::{LogClients, TopicSpec};
 use tokio::sync::Notify;
 
 /// Longer than anything here takes.
@@ -118,7 +118,9 @@ impl Bench {
             replication_factor: 1,
             configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
         };
-        let store = KafkaOffsetStore::open(&ClientSettings::of_worker(&props), spec).await.expect("offsets topic");
+        let store = KafkaOffsetStore::open(&LogClients::new(&ClientSettings::of_worker(&props)), spec)
+            .await
+            .expect("offsets topic");
         let offsets: Arc<dyn OffsetStore> = Arc::new(store);
         let config = Arc::new(WorkerConfig::parse(Mode::Standalone, props).expect("valid worker settings"));
         let plugins = Arc::new(Plugins::new(plugins::all()));

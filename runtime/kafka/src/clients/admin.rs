@@ -12,6 +12,9 @@ use super::admin_request;
 use super::client_config::{ClientSettings, Role};
 use super::native::{Client, ClientKind, LastError};
 
+/// How long a request may take unless the caller says otherwise.
+const TIMEOUT_MS: i32 = 30_000;
+
 /// How long members of a group may take to leave it, and how often that is looked at.
 const LEAVING_MAX: Duration = Duration::from_secs(3);
 const LEAVING_PAUSE: Duration = Duration::from_millis(50);
@@ -63,7 +66,12 @@ impl Admin {
         let config = settings.native(Role::Admin)?;
         let last_error = Arc::new(LastError::default());
         let client = Client::new(ClientKind::Producer, &config, last_error.clone())?;
-        Ok(Admin { client, last_error, bootstrap_servers: config.bootstrap_servers().into(), timeout_ms: 30_000 })
+        Ok(Admin { client, last_error, bootstrap_servers: config.bootstrap_servers().into(), timeout_ms: TIMEOUT_MS })
+    }
+
+    /// Requests over the connections of another client.
+    pub(super) fn sharing(client: Arc<Client>, last_error: Arc<LastError>, bootstrap_servers: &str) -> Admin {
+        Admin { client, last_error, bootstrap_servers: bootstrap_servers.into(), timeout_ms: TIMEOUT_MS }
     }
 
     /// The same client with another limit for each request.

@@ -54,7 +54,7 @@ pub struct RecordBatch {
 /// An event that came between records.
 pub(super) enum Notice {
     /// The end of a partition was reached; `offset` is the next one to come.
-    End { partition: i32, offset: i64 },
+    End { topic: Arc<str>, partition: i32, offset: i64 },
     /// Something is wrong, with one partition or with the whole client.
     Failed(Failure),
 }
@@ -165,7 +165,7 @@ impl BatchReader {
             if is_record(message) {
                 records.push(self.record(message, &mut buffer));
             } else {
-                notices.push(Self::notice(message));
+                notices.push(self.notice(message));
             }
         }
         RecordBatch { records, bytes }
@@ -188,10 +188,10 @@ impl BatchReader {
         }
     }
 
-    fn notice(message: &native::rd_kafka_message_t) -> Notice {
+    fn notice(&mut self, message: &native::rd_kafka_message_t) -> Notice {
         use native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as END;
         if message.err == END {
-            return Notice::End { partition: message.partition, offset: message.offset };
+            return Notice::End { topic: self.topic_of(message), partition: message.partition, offset: message.offset };
         }
         // SAFETY: the message is valid; its error text is NUL-terminated or null.
         let text = unsafe { native::rd_kafka_message_errstr(message) };

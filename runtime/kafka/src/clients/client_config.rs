@@ -101,6 +101,50 @@ impl ClientSettings {
         ClientSettings::of_prefix(worker, "producer.", Some(connector), &defaults)
     }
 
+    /// The producer of an exactly-once source task (KIP-618): as [`ClientSettings::task_producer`], but idempotent, and
+    /// fenced by whoever uses `transactional_id` next.
+    pub fn transactional_task_producer(
+        worker: &Props,
+        connector: &Props,
+        name: &str,
+        task: u32,
+        transactional_id: &str,
+    ) -> Self {
+        let client = format!("connector-producer-{name}-{task}");
+        let defaults = [
+            ("client.id", client.as_str()),
+            ("acks", "all"),
+            ("max.in.flight.requests.per.connection", "1"),
+            ("delivery.timeout.ms", "2147483647"),
+        ];
+        ClientSettings::of_prefix(worker, "producer.", Some(connector), &defaults)
+            .transactional(transactional_id, "for connectors when exactly-once source support is enabled")
+    }
+
+    /// Consumers of a connector's own offsets topic. `client_id` is what they are called unless overridden.
+    pub fn offsets_consumer(worker: &Props, connector: &Props, client_id: &str) -> Self {
+        let defaults = [("client.id", client_id), ("isolation.level", "read_committed")];
+        ClientSettings::of_prefix(worker, "consumer.", Some(connector), &defaults)
+    }
+
+    /// The same settings for transactions under `id`. What contradicts them is replaced, with a warning that says `why`.
+    #[must_use]
+    pub fn transactional(self, id: &str, why: &str) -> Self {
+        self.ensure("enable.idempotence", "true", why).ensure("transactional.id", id, why)
+    }
+
+    /// Sets `key` whatever a user says; another value is named in a warning that says `why`, in the words of the JVM.
+    #[must_use]
+    pub fn ensure(self, key: &str, value: &str, why: &str) -> Self {
+        if let Some(given) = self.get(key).filter(|given| !given.eq_ignore_ascii_case(value)) {
+            tracing::warn!(
+                "The value '{given}' for the '{key}' property will be ignored as it cannot be overridden {why}. The value \
+                 '{value}' will be used instead."
+            );
+        }
+        self.with(key, value)
+    }
+
     /// Consumer of the sink task `connector-task`: `consumer.` of the worker, then `consumer.override.` of the
     /// connector. The group is `connect-<connector>` unless overridden.
     pub fn task_consumer(worker: &Props, connector: &Props, name: &str, task: u32) -> Self {
@@ -171,6 +215,9 @@ impl ClientSettings {
             return Err(Error::config(problems.join("\n")));
         }
         add_defaults(role, &mut native);
+        if native.get("transactional.id").is_some() {
+            keep_within_transaction(&mut native);
+        }
         Ok(native)
     }
 }
@@ -203,6 +250,20 @@ fn add_defaults(role: Role, native: &mut NativeConfig) {
             native.set_default("fetch.queue.backoff.ms", "10");
         }
         Role::Admin => {}
+    }
+}
+
+/// Java's `transaction.timeout.ms` where it is not set.
+const TRANSACTION_TIMEOUT_MS: i64 = 60_000;
+
+/// librdkafka wants no record and no request to outlive its transaction; in Java they may, to no effect.
+fn keep_within_transaction(native: &mut NativeConfig) {
+    let number = |native: &NativeConfig, key: &str| native.get(key).and_then(|text| text.parse::<i64>().ok());
+    let limit = number(native, "transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS);
+    for key in ["message.timeout.ms", "socket.timeout.ms"] {
+        if number(native, key).is_some_and(|given| given > limit) {
+            native.set(key, limit.to_string(), "transaction.timeout.ms");
+        }
     }
 }
 
@@ -522,6 +583,30 @@ mod tests {
         for (role, key, value) in rows {
             let error = native(*role, &[(key, value)]).expect_err(key);
             assert!(error.message().contains(key), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn transactional_producers_cannot_be_talked_out_of_it() {
+        let worker = Props::from_iter([("bootstrap.servers", "b:1"), ("producer.enable.idempotence", "false")]);
+        let overrides = [
+            ("producer.override.transactional.id", "mine"),
+            ("producer.override.transaction.timeout.ms", "9000"),
+            ("producer.override.request.timeout.ms", "20000"),
+        ];
+        let settings =
+            ClientSettings::transactional_task_producer(&worker, &Props::from_iter(overrides), "c", 2, "cluster-c-2");
+        let native = settings.native(Role::Producer).expect("valid");
+        let rows = [
+            ("transactional.id", "cluster-c-2"),
+            ("enable.idempotence", "true"),
+            ("client.id", "connector-producer-c-2"),
+            ("transaction.timeout.ms", "9000"),
+            ("message.timeout.ms", "9000"),
+            ("socket.timeout.ms", "9000"),
+        ];
+        for (key, want) in rows {
+            assert_eq!(native.get(key), Some(want), "{key}");
         }
     }
 

@@ -48,6 +48,11 @@ impl Failure {
         matches!(self.code, Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | Code::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
     }
 
+    /// Whether another producer with the same transactional id has taken over, or the transaction took too long.
+    pub fn is_fenced(&self) -> bool {
+        self.kind() == Kind::Fenced
+    }
+
     /// Whether the topic is there already.
     pub fn is_topic_exists(&self) -> bool {
         self.code == Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS
@@ -112,7 +117,9 @@ impl Failure {
             | Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
             | Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID
             | Code::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION => Kind::Remote,
-            Code::RD_KAFKA_RESP_ERR__FENCED | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Kind::Fenced,
+            Code::RD_KAFKA_RESP_ERR__FENCED
+            | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
+            | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH => Kind::Fenced,
             _ => Kind::Fatal,
         }
     }

@@ -18,6 +18,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 use tokio::sync::Notify;
 
 use super::Failure;
+use super::admin::Admin;
 use super::client_config::NativeConfig;
 use super::native::{Callbacks, Client, ClientKind, LastError};
 
@@ -161,7 +162,7 @@ struct Shared {
     room: Notify,
     deliveries: AtomicU64,
     closed: AtomicBool,
-    last_error: LastError,
+    last_error: Arc<LastError>,
 }
 
 /// One task's place in a shared producer; reports stop when it is dropped.
@@ -182,7 +183,7 @@ impl Producer {
             room: Notify::new(),
             deliveries: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            last_error: LastError::default(),
+            last_error: Arc::default(),
         });
         let client = Client::new(ClientKind::Producer, config, shared.clone())?;
         let poller = (client.clone(), shared.clone());
@@ -231,6 +232,25 @@ impl Producer {
         }
     }
 
+    /// An admin client that shares this producer's connections.
+    pub fn admin(&self) -> Admin {
+        Admin::sharing(self.client.clone(), self.shared.last_error.clone(), &self.bootstrap_servers)
+    }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// Ends the wait of the thread that serves reports: some may be there that it did not gather itself.
+    pub(super) fn wake(&self) {
+        // SAFETY: the client is alive; the queue reference is given back at once.
+        unsafe {
+            let queue = native::rd_kafka_queue_get_main(self.client.as_ptr());
+            native::rd_kafka_queue_yield(queue);
+            native::rd_kafka_queue_destroy(queue);
+        }
+    }
+
     /// What is wrong with the connection, if anything was; for messages.
     pub fn last_error(&self) -> String {
         let servers = &self.bootstrap_servers;
@@ -245,14 +265,10 @@ impl Drop for Producer {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
         let flags = native::RD_KAFKA_PURGE_F_QUEUE | native::RD_KAFKA_PURGE_F_NON_BLOCKING;
-        // SAFETY: the client is alive; the queue reference is given back at once. Yielding ends the poll of the
-        // thread, which then lets go of its reference to the client.
-        unsafe {
-            native::rd_kafka_purge(self.client.as_ptr(), flags);
-            let queue = native::rd_kafka_queue_get_main(self.client.as_ptr());
-            native::rd_kafka_queue_yield(queue);
-            native::rd_kafka_queue_destroy(queue);
-        }
+        // SAFETY: the client is alive.
+        unsafe { native::rd_kafka_purge(self.client.as_ptr(), flags) };
+        // The thread then lets go of its reference to the client.
+        self.wake();
     }
 }
 
@@ -260,6 +276,20 @@ impl Sender {
     /// The producer behind it.
     pub fn producer(&self) -> &Arc<Producer> {
         &self.producer
+    }
+
+    /// Hands a record to the producer; waits while its queue is full.
+    ///
+    /// # Errors
+    /// It cannot be sent; no report follows.
+    pub async fn send_when_room(&self, record: &Outgoing<'_>) -> Result<(), Failure> {
+        loop {
+            match self.send(record) {
+                Ok(()) => return Ok(()),
+                Err(SendError::QueueFull(since)) => self.producer.room(since).await,
+                Err(SendError::Failed(failure)) => return Err(failure),
+            }
+        }
     }
 
     /// Hands a record to the producer, which copies its bytes.
