@@ -11,7 +11,7 @@ pub mod predicates;
 pub mod transforms;
 mod values;
 
-pub use java::JavaRegex;
+pub use java::{HashMapOrder, JavaRegex, civil, class_of};
 
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::{Error, Plugin, Result};

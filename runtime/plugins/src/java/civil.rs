@@ -4,7 +4,7 @@
 const GREGORIAN_START: i64 = -141_427;
 
 /// Year, month (from 1) and day of the month of the day `days` after 1970-01-01.
-pub(crate) const fn from_days(days: i64) -> (i64, u32, u32) {
+pub const fn from_days(days: i64) -> (i64, u32, u32) {
     if days < GREGORIAN_START {
         return julian_from_days(days);
     }
@@ -18,7 +18,7 @@ pub(crate) const fn from_days(days: i64) -> (i64, u32, u32) {
 }
 
 /// The reverse of [`from_days`]; a day beyond the month's end counts on into the next month.
-pub(crate) const fn to_days(year: i64, month: u32, day: i64) -> i64 {
+pub const fn to_days(year: i64, month: u32, day: i64) -> i64 {
     let gregorian = gregorian_to_days(year, month, day);
     if gregorian < GREGORIAN_START { julian_to_days(year, month, day) } else { gregorian }
 }

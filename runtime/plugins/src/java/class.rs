@@ -2,7 +2,7 @@ use couplet_api::Error;
 use couplet_api::data::Value;
 
 /// The Java class of a value, as `value.getClass()` prints it without the word `class`.
-pub(crate) const fn class_of(value: &Value) -> &'static str {
+pub const fn class_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "java.lang.Boolean",

@@ -9,7 +9,7 @@ use couplet_api::data::Value;
 /// Schemaless values are such maps in the JVM, so the order reaches the bytes that converters and sinks write. Buckets
 /// of eight and more entries, which Java turns into trees, are left in order of age.
 #[derive(Debug)]
-pub(crate) struct HashMapOrder {
+pub struct HashMapOrder {
     entries: Vec<(Value, Value)>,
     hashes: Vec<u32>,
     capacity: usize,
@@ -22,12 +22,12 @@ const SCANNED_MAX: usize = 64;
 
 impl HashMapOrder {
     /// `new HashMap<>()`.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         HashMapOrder { entries: Vec::new(), hashes: Vec::new(), capacity: 16, places: HashMap::new() }
     }
 
     /// `new HashMap<>(map)`: the table is made for the size at once.
-    pub(crate) fn copy_of(entries: &[(Value, Value)]) -> Self {
+    pub fn copy_of(entries: &[(Value, Value)]) -> Self {
         let mut copy = Self::with_capacity((entries.len() as f32 / 0.75 + 1.0) as usize);
         for (key, value) in entries {
             copy.put(key.clone(), value.clone());
@@ -36,12 +36,12 @@ impl HashMapOrder {
     }
 
     /// `new HashMap<>(size)`.
-    pub(crate) fn with_capacity(size: usize) -> Self {
+    pub fn with_capacity(size: usize) -> Self {
         HashMapOrder { capacity: size.next_power_of_two(), ..Self::new() }
     }
 
     /// `put`: a key that is there keeps its place.
-    pub(crate) fn put(&mut self, key: impl Into<Value>, value: impl Into<Value>) {
+    pub fn put(&mut self, key: impl Into<Value>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         let hash = spread(hash(&key));
         if let Some(at) = self.find(hash, &key) {
@@ -77,7 +77,7 @@ impl HashMapOrder {
     }
 
     /// `remove`: the table keeps its size.
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Value> {
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
         let key = Value::str(key);
         let at = self.find(spread(hash(&key)), &key)?;
         self.hashes.remove(at);
@@ -86,7 +86,7 @@ impl HashMapOrder {
     }
 
     /// The map.
-    pub(crate) fn into_value(self) -> Value {
+    pub fn into_value(self) -> Value {
         let mask = self.capacity as u32 - 1;
         let buckets = self.hashes.iter().map(|hash| hash & mask);
         if buckets.clone().is_sorted() {

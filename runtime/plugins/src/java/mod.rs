@@ -1,7 +1,7 @@
 //! What Java does and Rust does not: the iteration order of `HashMap`, the text of `toString`, names of classes,
 //! `java.util.regex`, `SimpleDateFormat`. Users see all of them.
 
-pub(crate) mod civil;
+pub mod civil;
 mod class;
 mod date_format;
 mod hash_code;
@@ -12,10 +12,11 @@ mod regex;
 mod regex_syntax;
 mod string;
 
-pub(crate) use class::{cast_failure, class_of};
+pub(crate) use class::cast_failure;
+pub use class::class_of;
 pub(crate) use date_format::DateFormat;
 pub(crate) use hash_code::{hash_code, murmur};
-pub(crate) use hash_map::HashMapOrder;
+pub use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
 pub(crate) use record_text::record_text;
 pub use regex::JavaRegex;

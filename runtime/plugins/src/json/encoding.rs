@@ -6,7 +6,7 @@ use couplet_api::Result;
 ///
 /// # Errors
 /// [`couplet_api::Kind::Data`] for malformed UTF-16 or UTF-32.
-pub(super) fn to_utf8(bytes: &Bytes) -> Result<Bytes> {
+pub fn to_utf8(bytes: &Bytes) -> Result<Bytes> {
     let (width, big, skip) = match **bytes {
         [0xef, 0xbb, 0xbf, ..] => return Ok(bytes.slice(3..)),
         [0, 0, 0xfe, 0xff, ..] => (4, true, 4),

@@ -31,7 +31,7 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends `text` in quotes, escaped as Jackson does: control characters, quote and backslash, and characters beyond
 /// U+FFFF as two surrogates; all else as it is.
-pub(crate) fn write_text(text: &str, out: &mut BytesMut) {
+pub fn write_text(text: &str, out: &mut BytesMut) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.put_u8(b'"');

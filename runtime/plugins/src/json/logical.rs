@@ -4,7 +4,7 @@ use couplet_api::{Error, Result};
 pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// Days since the epoch of a date.
-pub(crate) fn date_to_days(ms: i64) -> Result<i32> {
+pub fn date_to_days(ms: i64) -> Result<i32> {
     if ms.rem_euclid(DAY_MS) != 0 {
         return Err(Error::data("Kafka Connect Date type should not have any time fields set to non-zero values."));
     }
@@ -12,7 +12,7 @@ pub(crate) fn date_to_days(ms: i64) -> Result<i32> {
 }
 
 /// Milliseconds since midnight of a time.
-pub(crate) fn time_to_ms(ms: i64) -> Result<i32> {
+pub fn time_to_ms(ms: i64) -> Result<i32> {
     if !(0..=DAY_MS).contains(&ms) {
         return Err(Error::data("Kafka Connect Time type should not have any date fields set to non-zero values."));
     }
@@ -20,7 +20,7 @@ pub(crate) fn time_to_ms(ms: i64) -> Result<i32> {
 }
 
 /// The reverse of [`time_to_ms`].
-pub(super) fn ms_to_time(ms: i32) -> Result<i64> {
+pub fn ms_to_time(ms: i32) -> Result<i64> {
     let ms = i64::from(ms);
     if !(0..=DAY_MS).contains(&ms) {
         return Err(Error::data("Time values must use number of milliseconds greater than 0 and less than 86400000"));
@@ -29,7 +29,7 @@ pub(super) fn ms_to_time(ms: i32) -> Result<i64> {
 }
 
 /// The scale that a Decimal schema prescribes.
-pub(super) fn scale(schema: &Schema) -> Result<i32> {
+pub fn scale(schema: &Schema) -> Result<i32> {
     if schema.parameters().is_empty() {
         return Err(Error::data(
             "Cannot invoke \"java.util.Map.get(Object)\" because the return value of \
@@ -47,7 +47,7 @@ pub(super) fn scale(schema: &Schema) -> Result<i32> {
 }
 
 /// The bytes of a decimal whose scale is the schema's.
-pub(super) fn decimal_to_bytes(scale: i32, decimal: &Decimal) -> Result<Vec<u8>> {
+pub fn decimal_to_bytes(scale: i32, decimal: &Decimal) -> Result<Vec<u8>> {
     if decimal.scale() != scale {
         return Err(Error::data(format!(
             "Decimal value has mismatching scale for given Decimal schema. Schema has scale {scale}, value has scale {}.",

@@ -15,11 +15,15 @@ mod schema_text;
 mod typed;
 mod writer;
 
+pub use encoding::to_utf8;
+pub use escape::write_text;
+pub use logical::{date_to_days, decimal_to_bytes, ms_to_time, scale, time_to_ms};
+pub use number::Number;
 pub use plan::{DecimalFormat, JsonOptions};
-pub use writer::{JsonWriter, write_value};
+pub use reader::{Node, Reader};
+pub use typed::base64;
+pub use writer::{JsonWriter, write_base64, write_plain, write_value};
 
-pub(crate) use escape::write_text;
-pub(crate) use logical::{date_to_days, time_to_ms};
 pub(crate) use recent::Recent;
 
 use bytes::Bytes;

@@ -8,7 +8,7 @@ use crate::java::low_bits;
 /// A JSON number as written. Integers are Java's `int`, `long` or `BigInteger`, all others `BigDecimal`; narrower types
 /// take the low bits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number<'a> {
+pub struct Number<'a> {
     text: &'a str,
     integral: bool,
 }
@@ -20,12 +20,12 @@ impl<'a> Number<'a> {
     }
 
     /// Whether it has neither a point nor an exponent.
-    pub(super) const fn is_integral(self) -> bool {
+    pub const fn is_integral(self) -> bool {
         self.integral
     }
 
     /// `longValue()`: the low 64 bits of the whole part.
-    pub(super) fn low_bits(self) -> i64 {
+    pub fn low_bits(self) -> i64 {
         if let Ok(number) = self.text.parse() {
             return number;
         }
@@ -33,18 +33,18 @@ impl<'a> Number<'a> {
     }
 
     /// The number as an `int`, if it is one.
-    pub(super) fn int(self) -> Option<i32> {
+    pub fn int(self) -> Option<i32> {
         if self.integral { self.text.parse().ok() } else { None }
     }
 
     /// `doubleValue()`. There is no negative zero among big decimals and integers.
-    pub(super) fn double(self) -> f64 {
+    pub fn double(self) -> f64 {
         let value: f64 = self.text.parse().unwrap_or(f64::NAN);
         if value == 0.0 { 0.0 } else { value }
     }
 
     /// `floatValue()`.
-    pub(super) fn float(self) -> f32 {
+    pub fn float(self) -> f32 {
         let value: f32 = self.text.parse().unwrap_or(f32::NAN);
         if value == 0.0 { 0.0 } else { value }
     }
@@ -53,7 +53,7 @@ impl<'a> Number<'a> {
     ///
     /// # Errors
     /// When the exponent is beyond what a decimal can have.
-    pub(super) fn decimal(self) -> Result<Decimal> {
+    pub fn decimal(self) -> Result<Decimal> {
         Decimal::from_str(self.text)
     }
 }

@@ -13,18 +13,24 @@ const NUMBER_LENGTH_MAX: usize = 1000;
 
 /// What the next value is, told by its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Node {
+pub enum Node {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Boolean,
+    /// Any number.
     Number,
+    /// Text.
     String,
+    /// `[…]`.
     Array,
+    /// `{…}`.
     Object,
 }
 
 impl Node {
     /// Jackson's name of the node type.
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Node::Null => "NULL",
             Node::Boolean => "BOOLEAN",
@@ -36,8 +42,9 @@ impl Node {
     }
 }
 
-/// A place in JSON bytes.
-pub(super) struct Reader<'a> {
+/// A place in JSON bytes. Every method that reads fails with [`couplet_api::Kind::Data`] where the bytes are not what it
+/// reads; nesting is limited as in Jackson.
+pub struct Reader<'a> {
     source: &'a Bytes,
     at: usize,
     depth: usize,
@@ -45,7 +52,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// At the start of `source`.
-    pub(super) const fn new(source: &'a Bytes) -> Self {
+    pub const fn new(source: &'a Bytes) -> Self {
         Reader { source, at: 0, depth: 0 }
     }
 
@@ -62,7 +69,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether only white space is left.
-    pub(super) fn at_end(&mut self) -> bool {
+    pub fn at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
@@ -70,7 +77,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When no value comes next.
-    pub(super) fn node(&mut self) -> Result<Node> {
+    pub fn node(&mut self) -> Result<Node> {
         Ok(match self.peek().ok_or_else(|| self.error("unexpected end of input"))? {
             b'{' => Node::Object,
             b'[' => Node::Array,
@@ -83,12 +90,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads `null`.
-    pub(super) fn null(&mut self) -> Result<()> {
+    pub fn null(&mut self) -> Result<()> {
         self.word("null")
     }
 
     /// Reads `true` or `false`.
-    pub(super) fn boolean(&mut self) -> Result<bool> {
+    pub fn boolean(&mut self) -> Result<bool> {
         let truth = self.peek() == Some(b't');
         self.word(if truth { "true" } else { "false" })?;
         Ok(truth)
@@ -106,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number.
-    pub(super) fn number(&mut self) -> Result<Number<'a>> {
+    pub fn number(&mut self) -> Result<Number<'a>> {
         self.peek();
         let start = self.at;
         let mut integral = true;
@@ -153,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads text: a slice of the source unless it holds escapes.
-    pub(super) fn text(&mut self) -> Result<Utf8> {
+    pub fn text(&mut self) -> Result<Utf8> {
         self.peek();
         let start = self.at + 1;
         let mut end = start;
@@ -226,7 +233,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an object: `member` is called behind each name and must read the value.
-    pub(super) fn object(&mut self, mut member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
         self.enter(b'{')?;
         if self.leave(b'}') {
             return Ok(());
@@ -249,7 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array: `item` is called before each value and must read it.
-    pub(super) fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub fn array(&mut self, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.enter(b'[')?;
         if self.leave(b']') {
             return Ok(());
@@ -290,7 +297,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a value of any type.
-    pub(super) fn value(&mut self) -> Result<Value> {
+    pub fn value(&mut self) -> Result<Value> {
         Ok(match self.node()? {
             Node::Null => {
                 self.null()?;
@@ -322,7 +329,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a value and forgets it.
-    pub(super) fn skip(&mut self) -> Result<()> {
+    pub fn skip(&mut self) -> Result<()> {
         match self.node()? {
             Node::Null => self.null(),
             Node::Boolean => self.boolean().map(drop),
@@ -331,6 +338,14 @@ impl<'a> Reader<'a> {
             Node::Array => self.array(Self::skip),
             Node::Object => self.object(|reader, _| reader.skip()),
         }
+    }
+
+    /// Reads a value and returns its bytes.
+    pub fn raw(&mut self) -> Result<Bytes> {
+        self.peek();
+        let start = self.at;
+        self.skip()?;
+        Ok(self.source.slice(start..self.at))
     }
 
     /// The bytes of the members `schema` and `payload`, if the source is an object of just these two.
@@ -343,10 +358,7 @@ impl<'a> Reader<'a> {
         }
         let (mut schema, mut payload, mut others) = (None, None, false);
         self.object(|reader, name| {
-            reader.peek();
-            let start = reader.at;
-            reader.skip()?;
-            let member = Some(reader.source.slice(start..reader.at));
+            let member = Some(reader.raw()?);
             match name.as_str() {
                 "schema" => schema = member,
                 "payload" => payload = member,

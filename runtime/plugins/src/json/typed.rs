@@ -54,7 +54,11 @@ fn decimal(reader: &mut Reader<'_>, node: Node, schema: &Schema) -> Result<Value
     Ok(Value::Decimal(Arc::new(decimal)))
 }
 
-fn base64(text: &Utf8) -> Result<Vec<u8>> {
+/// Decodes base64 as Jackson does: white space may stand between groups of four characters.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] for anything else.
+pub fn base64(text: &Utf8) -> Result<Vec<u8>> {
     let bad = |e: base64::DecodeError| {
         Error::data(e.to_string()).with_class("com.fasterxml.jackson.databind.exc.InvalidFormatException")
     };

@@ -132,7 +132,11 @@ fn wrong_class(shape: &Shape, schema: &Schema, value: &Value) -> Error {
     })
 }
 
-fn write_plain(kind: Type, value: &Value, out: &mut BytesMut) -> Result<()> {
+/// Appends a value without parts: what an INT8 to BYTES schema without logical meaning has.
+///
+/// # Errors
+/// [`couplet_api::Kind::Data`] when `value` is not of type `kind`.
+pub fn write_plain(kind: Type, value: &Value, out: &mut BytesMut) -> Result<()> {
     match (kind, value) {
         (Type::Int8, Value::Int8(n)) => write_integer(*n, out),
         (Type::Int16, Value::Int16(n)) => write_integer(*n, out),
@@ -170,7 +174,8 @@ fn write_number_text(decimal: &Decimal, out: &mut BytesMut) {
     out.put_slice(decimal.to_string().as_bytes());
 }
 
-fn write_base64(bytes: &[u8], out: &mut BytesMut) {
+/// Appends `bytes` in base64 and quotes.
+pub fn write_base64(bytes: &[u8], out: &mut BytesMut) {
     let start = out.len();
     let length = bytes.len().div_ceil(3) * 4;
     out.resize(start + length + 2, b'"');
