@@ -62,9 +62,7 @@ pub(crate) fn unused(props: &Props) -> Vec<(&str, &'static str)> {
         Some(row) if matches!(row.handling, "engine" | "client" | "worker") => None,
         Some(row) => Some(row.handling),
         None if key.starts_with("metrics.context.") => Some("JMX metrics are not kept"),
-        None if key.starts_with("listeners.https.") || key.starts_with("admin.listeners.https.") => {
-            Some("the REST server speaks HTTP only")
-        }
+        None if key.starts_with("listeners.https.") || key.starts_with("admin.listeners.https.") => None,
         None if PREFIXES.iter().any(|prefix| key.starts_with(prefix)) => None,
         None => Some("the setting is not known to Kafka Connect"),
     };

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn protocols_are_those_that_both_settings_allow() {
-        let rows: &[(&[(&str, &str)], Result<&[&str], &str>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Result<&'a [&'a str], &'a str>);
+        let rows: &[Row<'_>] = &[
             (&[], Ok(&["TLSv1_3", "TLSv1_2"])),
             (&[("ssl.enabled.protocols", "TLSv1.2,TLSv1.3")], Ok(&["TLSv1_3", "TLSv1_2"])),
             (&[("ssl.enabled.protocols", "TLSv1.2, TLSv1.1")], Ok(&["TLSv1_2"])),

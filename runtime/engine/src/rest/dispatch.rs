@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::basic_auth::BasicAuth;
 use super::cors::Cors;
+use super::listener::Scheme;
 use super::negotiate::{ContentType, accepts_json, content_type, options_type};
 use super::path;
 use super::respond::{self, Answer, Failure};
@@ -30,6 +31,7 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(super) struct Call<'a> {
     pub(super) state: &'a RestState,
     pub(super) limits: Limits,
+    pub(super) scheme: Scheme,
     pub(super) method: &'a Method,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a http::HeaderMap,
@@ -57,7 +59,8 @@ impl Call<'_> {
     /// The URL of the connector `name`, for the header `Location`.
     pub(super) fn location(&self, name: &str) -> Option<HeaderValue> {
         let host = self.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        HeaderValue::from_str(&format!("http://{host}/connectors/{}", path::encoded_for_location(name))).ok()
+        let (scheme, name) = (self.scheme.name(), path::encoded_for_location(name));
+        HeaderValue::from_str(&format!("{scheme}://{host}/connectors/{name}")).ok()
     }
 }
 
@@ -85,12 +88,13 @@ pub(super) struct Gate {
     state: RestState,
     limits: Limits,
     serves: Serves,
+    scheme: Scheme,
     around: Arc<Surroundings>,
 }
 
 impl Gate {
-    pub(super) fn new(state: RestState, serves: Serves, around: Arc<Surroundings>) -> Self {
-        Gate { state, limits: Limits::default(), serves, around }
+    pub(super) fn new(state: RestState, serves: Serves, scheme: Scheme, around: Arc<Surroundings>) -> Self {
+        Gate { state, limits: Limits::default(), serves, scheme, around }
     }
 
     /// Answers `request`.
@@ -149,7 +153,7 @@ impl Gate {
             }
         }
         let (state, limits, query, headers) = (&self.state, self.limits, parts.uri.query(), &parts.headers);
-        let call = Call { state, limits, method, query, headers, body: bytes };
+        let call = Call { state, limits, scheme: self.scheme, method, query, headers, body: bytes };
         // A plugin's bug must not take the connection down with it.
         let answered = AssertUnwindSafe(Box::pin(to_handler(endpoint, call))).catch_unwind().await;
         answered.unwrap_or_else(|panic| {
@@ -203,14 +207,10 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use couplet_api::config::Props;
     use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, LOCATION};
 
     use super::*;
-    use crate::plugins::Plugins;
-    use crate::rest::Loggers;
-    use crate::rest::fake_herder::FakeHerder;
-    use crate::worker_config::{Mode, WorkerConfig};
+    use crate::rest::fake_herder::{self, FakeHerder};
 
     type Headers = &'static [(&'static str, &'static str)];
 
@@ -220,25 +220,9 @@ mod tests {
     const STATUS: &str = r#"{"name":"src","connector":{"state":"RUNNING","worker_id":"w:1","version":"4.1.0"},"tasks":[{"id":0,"state":"FAILED","worker_id":"w:1","version":"4.1.0","trace":"boom"}],"type":"source"}"#;
 
     fn gate(herder: Arc<FakeHerder>, more: &[(&str, &str)]) -> Gate {
-        let base = [
-            ("group.id", "g"),
-            ("key.converter", "K"),
-            ("value.converter", "V"),
-            ("config.storage.topic", "c"),
-            ("offset.storage.topic", "o"),
-            ("status.storage.topic", "s"),
-        ];
-        let props: Props = base.iter().chain(more).copied().collect();
-        let state = RestState {
-            herder,
-            plugins: Arc::new(Plugins::default()),
-            config: Arc::new(WorkerConfig::parse(Mode::Distributed, props).expect("a worker's settings")),
-            loggers: Arc::new(Loggers::new(|_| {})),
-            version: "4.1.0",
-            commit: "c0ffee",
-        };
+        let state = fake_herder::state(herder, more);
         let around = Surroundings::new(&state.config.common).expect("plain settings");
-        Gate::new(state, Serves::Everything, Arc::new(around))
+        Gate::new(state, Serves::Everything, Scheme::Http, Arc::new(around))
     }
 
     async fn send(

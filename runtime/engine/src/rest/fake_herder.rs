@@ -11,7 +11,31 @@ use crate::herder::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, Herder,
     HerderError, NewConnector, OffsetEntry, RestartRequest,
 };
+use crate::plugins::Plugins;
+use crate::rest::{Loggers, RestState};
 use crate::worker::{TargetState, TaskId};
+use crate::worker_config::{Mode, WorkerConfig};
+
+/// What a server with this herder answers from, with `more` settings than a worker must have.
+pub(super) fn state(herder: Arc<FakeHerder>, more: &[(&str, &str)]) -> RestState {
+    let base = [
+        ("group.id", "g"),
+        ("key.converter", "K"),
+        ("value.converter", "V"),
+        ("config.storage.topic", "c"),
+        ("offset.storage.topic", "o"),
+        ("status.storage.topic", "s"),
+    ];
+    let props: Props = base.iter().chain(more).copied().collect();
+    RestState {
+        herder,
+        plugins: Arc::new(Plugins::default()),
+        config: Arc::new(WorkerConfig::parse(Mode::Distributed, props).expect("a worker's settings")),
+        loggers: Arc::new(Loggers::new(|_| {})),
+        version: "4.1.0",
+        commit: "c0ffee",
+    }
+}
 
 /// Knows one running source, `src`, with one task.
 pub(super) struct FakeHerder {

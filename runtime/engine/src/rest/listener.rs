@@ -5,9 +5,32 @@ use std::net::SocketAddr;
 use couplet_api::{Error, Result};
 use tokio::net::{TcpListener, lookup_host};
 
-/// One `http://host:port`. No host: all addresses of the machine.
+/// What is spoken on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// As it begins a URL.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// The scheme called `name`, in any case of letters.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Scheme::Http, Scheme::Https].into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// One `http://host:port` or `https://host:port`. No host: all addresses of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listener {
+    pub(super) scheme: Scheme,
     pub(super) host: String,
     pub(super) port: u16,
 }
@@ -16,20 +39,15 @@ impl Listener {
     /// Reads `url`, a value of `key`.
     ///
     /// # Errors
-    /// `Kind::Config` for what is not `http://host:port`.
+    /// `Kind::Config` for what is neither.
     pub(super) fn parse(key: &str, url: &str) -> Result<Self> {
         let refuse = |why: &str| Error::config(format!("Invalid value {url} for configuration {key}: {why}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| refuse("expected http://host:port"))?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(refuse("HTTPS is not supported yet, use http:// behind a proxy that does TLS"));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(refuse("the protocol must be http"));
-        }
+        let scheme = Scheme::named(scheme).ok_or_else(|| refuse("the protocol must be http or https"))?;
         let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(|| refuse("there is no port"))?;
         let port = port.parse().map_err(|_| refuse("the port must be a number from 0 to 65535"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Listener { host, port })
+        Ok(Listener { scheme, host, port })
     }
 
     /// Listens.
@@ -46,7 +64,8 @@ impl Listener {
                 _ => format!("cannot listen there: {error}"),
             };
             let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-            Error::config(format!("Invalid value http://{host}:{} for configuration {key}: {why}", self.port))
+            let scheme = self.scheme.name();
+            Error::config(format!("Invalid value {scheme}://{host}:{} for configuration {key}: {why}", self.port))
         };
         let mut addresses: Vec<SocketAddr> = match self.host.as_str() {
             "" => vec![([0_u16; 8], self.port).into(), ([0_u8; 4], self.port).into()],
@@ -73,24 +92,24 @@ mod tests {
     #[test]
     fn urls_are_read() {
         let rows = [
-            ("http://:8083", Some(("", 8083))),
-            ("HTTP://localhost:80/", Some(("localhost", 80))),
-            ("http://[::1]:8083", Some(("::1", 8083))),
-            ("https://localhost:8443", None),
+            ("http://:8083", Some((Scheme::Http, "", 8083))),
+            ("HTTP://localhost:80/", Some((Scheme::Http, "localhost", 80))),
+            ("http://[::1]:8083", Some((Scheme::Http, "::1", 8083))),
+            ("https://localhost:8443", Some((Scheme::Https, "localhost", 8443))),
             ("localhost:8083", None),
             ("http://localhost", None),
             ("http://localhost:eighty", None),
             ("ftp://localhost:21", None),
         ];
         for (url, want) in rows {
-            let got = Listener::parse("listeners", url).ok().map(|l| (l.host, l.port));
-            assert_eq!(got, want.map(|(host, port)| (host.to_owned(), port)), "{url}");
+            let got = Listener::parse("listeners", url).ok().map(|l| (l.scheme, l.host, l.port));
+            assert_eq!(got, want.map(|(scheme, host, port)| (scheme, host.to_owned(), port)), "{url}");
         }
     }
 
     #[tokio::test]
     async fn a_port_in_use_is_named() {
-        let first = Listener { host: "127.0.0.1".to_owned(), port: 0 };
+        let first = Listener { scheme: Scheme::Http, host: "127.0.0.1".to_owned(), port: 0 };
         let bound = first.bind("listeners").await.expect("any port is free");
         let port = bound.local_addr().expect("bound").port();
         let second = Listener { port, ..first };

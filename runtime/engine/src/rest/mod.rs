@@ -11,6 +11,9 @@ mod cors;
 mod dispatch;
 #[cfg(test)]
 mod fake_herder;
+mod https;
+#[cfg(test)]
+mod https_tests;
 mod internal;
 mod java_text;
 mod listener;
