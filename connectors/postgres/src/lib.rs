@@ -7,6 +7,8 @@ mod config;
 mod decode;
 mod emit;
 mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod offset;
 mod plugin;
 mod publication;

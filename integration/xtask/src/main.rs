@@ -4,6 +4,7 @@
 //! after it has seen to the packages that the build needs.
 #![allow(clippy::print_stdout, reason = "talking to a person on a terminal is this program's job")]
 
+mod fuzz;
 mod lab;
 mod new_connector;
 mod static_checks;
@@ -38,6 +39,8 @@ enum Task {
     /// Measure the JVM worker and ours side by side
     #[command(disable_help_flag = true)]
     Bench(PassedOn),
+    /// Look for inputs that make a decoder panic, hang or hoard memory (`cargo x fuzz list`)
+    Fuzz(fuzz::FuzzArgs),
     /// Check the rules of this repository that no compiler checks
     Tidy,
     /// Write the skeleton of something new
@@ -79,6 +82,10 @@ fn run() -> Result<()> {
         Task::Down(passed) => lab::run(&[BUILD], "down", &passed.arguments),
         Task::Bench(passed) => lab::run(&[BUILD, POSTGRES, JVM], "bench", &passed.arguments),
         Task::Test { filter } => static_checks::test(&[BUILD, POSTGRES, JVM, PYTHON], filter),
+        Task::Fuzz(args) => {
+            debian::require(&[BUILD])?;
+            fuzz::run(&args)
+        }
         Task::Tidy => tidy::run(),
         Task::New { what: New::Connector(args) } => new_connector::run(&args),
     }

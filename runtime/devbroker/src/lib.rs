@@ -33,6 +33,8 @@ mod clock;
 mod connection;
 mod coordinator;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod group;
 mod log;
 mod maintenance;

@@ -2,6 +2,8 @@
 
 pub mod connector_config;
 mod errors;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod hash_map_order;
 pub mod herder;
 mod override_policy;

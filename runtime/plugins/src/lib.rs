@@ -4,6 +4,8 @@
 //! other crates read and write Connect's JSON with.
 
 pub mod converters;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod java;
 pub mod json;
 mod null_check;

@@ -141,4 +141,33 @@ mod tests {
             assert!(problem.starts_with(want), "{problem}");
         }
     }
+
+    /// As `java.util.Properties.store` writes a key or a value.
+    fn escaped(text: &str) -> String {
+        let escape = |unit: u16| match char::from_u32(unit.into()) {
+            Some(c @ (' ' | ':' | '=' | '#' | '!' | '\\')) => format!("\\{c}"),
+            Some('\n') => "\\n".to_owned(),
+            Some('\r') => "\\r".to_owned(),
+            Some(c @ '!'..='~') => c.to_string(),
+            _ => format!("\\u{unit:04X}"),
+        };
+        text.encode_utf16().map(escape).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_java_stores_is_read_back(rows in proptest::collection::btree_map(".+", ".*", 0..8)) {
+            let text: String = rows.iter().map(|(k, v)| format!("{}={}\n", escaped(k), escaped(v))).collect();
+            let want: Props = rows.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            proptest::prop_assert_eq!(parse(&text), Ok(want));
+        }
+    }
+
+    #[test]
+    fn malformed_files_are_refused_and_nothing_worse() {
+        let run = |bytes: &[u8]| drop(parse(&String::from_utf8_lossy(bytes)));
+        let seeds: [&[u8]; 3] = [b"a=one,\\\n   two\r\nb\\=c : d", b"a=\\u00fc\\uD83D\\uDE00x\n", b"# no\n! no\na"];
+        let target = couplet_testkit::malformed::Target { name: "properties", run };
+        couplet_testkit::malformed::check(target, &seeds, &[], 2000);
+    }
 }

@@ -4,3 +4,4 @@
 pub mod conformance;
 pub mod envelope;
 pub mod golden;
+pub mod malformed;

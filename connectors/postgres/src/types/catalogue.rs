@@ -92,7 +92,7 @@ impl TypeRegistry {
     }
 
     /// A registry of the given types, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of(types: impl IntoIterator<Item = PgType>) -> Self {
         TypeRegistry { types: types.into_iter().map(|t| (t.oid, Arc::new(t))).collect() }
     }

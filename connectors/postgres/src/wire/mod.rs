@@ -8,4 +8,6 @@ mod walsender;
 
 pub(crate) use error::{server_error, sql_error};
 pub(crate) use sql::{Sql, quoted, quoted_literal};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use walsender::server_messages;
 pub(crate) use walsender::{Lsn, WalEvent, WalSender};

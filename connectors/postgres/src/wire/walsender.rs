@@ -34,6 +34,8 @@ const AUTH_SASL: u32 = 10;
 const AUTH_SASL_CONTINUE: u32 = 11;
 const AUTH_SASL_FINAL: u32 = 12;
 
+/// Most room that is made for a message before its bytes come.
+const READ_AHEAD_MAX: usize = 16 << 20;
 /// Size of the pieces of memory that the socket is read into.
 const READ_CHUNK: usize = 64 << 10;
 /// Free room below which a new piece is made.
@@ -296,7 +298,8 @@ impl WalSender {
         let header = self.read.get(..5)?;
         let length = 1 + u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
         if self.read.len() < length {
-            self.read.reserve(length - self.read.len());
+            // What a length promises is believed piece by piece.
+            self.read.reserve((length - self.read.len()).min(READ_AHEAD_MAX));
             return None;
         }
         let mut message = self.read.split_to(length).freeze();
@@ -359,6 +362,13 @@ fn reported(body: &[u8]) -> Error {
         }
     }
     server_error(&severity, &state, &message)
+}
+
+/// Reads `body` as each message that is taken apart here.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn server_messages(body: &[u8]) {
+    let _ = reported(body);
+    let _ = row(Bytes::copy_from_slice(body));
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@ use num_bigint::BigInt;
 
 use crate::{Error, Result};
 
+/// Most digits that a number may have when it is written out: more than PostgreSQL's `numeric` can have (131072 before the
+/// point, 16383 behind it), so that a few characters such as `1e999999999` do not cost gigabytes and hours.
+const DIGITS_MAX: u32 = 200_000;
+
 /// An exact decimal number: `unscaled × 10^-scale`, as Java's `BigDecimal`. Equality includes the scale.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Decimal {
@@ -38,10 +42,11 @@ impl Decimal {
         Decimal { unscaled: BigInt::from_signed_bytes_be(bytes), scale }
     }
 
-    /// The same number with `scale` digits after the point, or `None` when digits would be lost.
+    /// The same number with `scale` digits after the point, or `None` when digits would be lost, or 200 000 zeros added.
     pub fn rescaled(&self, scale: i32) -> Option<Self> {
         let shift = i64::from(scale) - i64::from(self.scale);
-        let power = BigInt::from(10).pow(u32::try_from(shift.unsigned_abs()).ok()?);
+        let zeros = u32::try_from(shift.unsigned_abs()).ok().filter(|zeros| *zeros <= DIGITS_MAX)?;
+        let power = BigInt::from(10).pow(zeros);
         let unscaled = if shift >= 0 {
             &self.unscaled * power
         } else if (&self.unscaled % &power) == BigInt::ZERO {
@@ -77,7 +82,8 @@ impl Decimal {
 impl FromStr for Decimal {
     type Err = Error;
 
-    /// Reads what Java's `BigDecimal(String)` reads: sign, digits, point, exponent.
+    /// Reads what Java's `BigDecimal(String)` reads: sign, digits, point, exponent. Numbers that would have more than
+    /// 200 000 digits written out are refused.
     fn from_str(text: &str) -> Result<Self> {
         let bad = || Error::data("text is not a decimal number");
         let (mantissa, exponent) = match text.find(['e', 'E']) {
@@ -92,6 +98,9 @@ impl FromStr for Decimal {
         }
         let unscaled = BigInt::from_str(digits.trim_start_matches('+')).map_err(|_| bad())?;
         let scale = i32::try_from(fraction.len()).map_err(|_| bad())?.checked_sub(exponent).ok_or_else(bad)?;
+        if scale.unsigned_abs() > DIGITS_MAX {
+            return Err(Error::data("a decimal number has an exponent that is too large"));
+        }
         Ok(Decimal { unscaled, scale })
     }
 }

@@ -8,8 +8,8 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, VersionRange};
 
 use super::{
-    Context, api_versions, cluster, configs, coordinators, fetch, group_admin, list_offsets, log_dirs, membership,
-    metadata, offsets, produce, records, topics, transactions,
+    Context, api_versions, cluster, configs, coordinators, fetch, group_admin, lengths, list_offsets, log_dirs,
+    membership, metadata, offsets, produce, records, topics, transactions,
 };
 use crate::shared::Shared;
 
@@ -42,6 +42,24 @@ macro_rules! routes {
                     response.map_or(Ok(()), |response| out.encode(&response, context.version))
                 })*
                 _ => Err(Undecodable(format!("{key:?} is not offered"))),
+            }
+        }
+
+        /// Decodes the body of a request and drops it.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) fn decode_only(key: ApiKey, body: Bytes, version: i16) -> Result<(), Undecodable> {
+            match key {
+                $(ApiKey::$key => decode::<$request>(key, body, version).map(drop),)*
+                _ => Ok(()),
+            }
+        }
+
+        /// The body of an empty request in the latest version.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) fn empty(key: ApiKey, version: i16, out: &mut BytesMut) {
+            match key {
+                $(ApiKey::$key => <$request>::default().encode(out, version).unwrap_or_default(),)*
+                _ => {}
             }
         }
     };
@@ -131,6 +149,19 @@ pub(crate) async fn answer(
     Box::pin(route(key, &context, frame, &mut reply)).await
 }
 
+/// Decodes a whole request as [`answer`] does, and drops it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn decode_frame(mut frame: Bytes) -> Result<(), Undecodable> {
+    let (key, version, _) = peek(&frame)?;
+    let offered = ROUTES.iter().any(|(known, range)| *known == key && (range.min..=range.max).contains(&version));
+    if !offered {
+        return Err(Undecodable(format!("{key:?} version {version} is not offered")));
+    }
+    RequestHeader::decode(&mut frame, key.request_header_version(version))
+        .map_err(|error| Undecodable(format!("request header: {error}")))?;
+    decode_only(key, frame, version)
+}
+
 fn peek(frame: &Bytes) -> Result<(ApiKey, i16, i32), Undecodable> {
     let Some((head, _)) = frame.split_first_chunk::<8>() else {
         return Err(Undecodable("request shorter than its header".to_owned()));
@@ -141,5 +172,6 @@ fn peek(frame: &Bytes) -> Result<(ApiKey, i16, i32), Undecodable> {
 }
 
 fn decode<R: Decodable>(key: ApiKey, mut body: Bytes, version: i16) -> Result<R, Undecodable> {
+    lengths::check::<R>(&body, version).map_err(|error| Undecodable(format!("{key:?} version {version}: {error}")))?;
     R::decode(&mut body, version).map_err(|error| Undecodable(format!("{key:?} version {version}: {error}")))
 }

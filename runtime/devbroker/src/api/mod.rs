@@ -8,6 +8,7 @@ pub(crate) mod dispatch;
 mod error;
 mod fetch;
 mod group_admin;
+mod lengths;
 mod list_offsets;
 mod log_dirs;
 mod membership;

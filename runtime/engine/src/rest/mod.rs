@@ -11,6 +11,8 @@ mod cors;
 mod dispatch;
 #[cfg(test)]
 mod fake_herder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod https;
 #[cfg(test)]
 mod https_tests;

@@ -5,6 +5,8 @@ pub mod config_store;
 pub mod inbox;
 pub mod status_store;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod java_map;
 mod offset_store;
 mod offset_store_file;

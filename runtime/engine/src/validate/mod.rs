@@ -9,7 +9,7 @@ mod config_infos;
 mod connector;
 mod converters;
 mod record_plugins;
-mod version_range;
+pub(crate) mod version_range;
 
 pub use config_infos::{ConfigInfo, ConfigInfos, KeyInfo, ValueInfo};
 pub use connector::{Refused, check, plugin_config, validate_connector};

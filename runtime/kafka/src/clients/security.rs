@@ -190,4 +190,22 @@ mod tests {
             assert!(problem.contains(key) && !problem.contains("s3cret"), "{problem}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn quoted_options_are_read_back(user in ".*", password in ".*") {
+            let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let jaas = format!("M required username=\"{}\" password=\"{}\";", quoted(&user), quoted(&password));
+            proptest::prop_assert_eq!(jaas_option(&jaas, "username"), Some(user));
+            proptest::prop_assert_eq!(jaas_option(&jaas, "password"), Some(password));
+        }
+    }
+
+    #[test]
+    fn malformed_entries_are_refused_and_nothing_worse() {
+        let run = |bytes: &[u8]| drop(jaas_option(&String::from_utf8_lossy(bytes), "password"));
+        let seeds: [&[u8]; 2] = [b"M required username=\"u\" password='p=;\\'w' ;", b"M required password = p"];
+        let target = couplet_testkit::malformed::Target { name: "jaas", run };
+        couplet_testkit::malformed::check(target, &seeds, &[], 2000);
+    }
 }

@@ -50,6 +50,32 @@ pub fn text(path: &str) -> String {
     std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("golden file {} cannot be read: {e}", file.display()))
 }
 
+/// About `count` different texts out of the recordings (`.jsonl`) in `folder` below [`root`], spread evenly: what
+/// property tests and fuzzers begin with.
+///
+/// # Panics
+/// When there are none.
+pub fn texts(folder: &str, count: usize) -> Vec<String> {
+    let mut all = std::collections::BTreeSet::new();
+    for name in names(folder, ".jsonl") {
+        cases(&format!("{folder}/{name}")).iter().for_each(|case| collect(case, &mut all));
+    }
+    assert!(!all.is_empty(), "no texts in {folder}");
+    let step = all.len() / count.max(1) + 1;
+    all.into_iter().step_by(step).collect()
+}
+
+fn collect(value: &Value, texts: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::String(text) if (1..4096).contains(&text.len()) => {
+            texts.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
+        Value::Object(members) => members.values().for_each(|member| collect(member, texts)),
+        _ => {}
+    }
+}
+
 /// The sorted names of the files in `folder` below [`root`] that end in `suffix`.
 ///
 /// # Panics

@@ -4,4 +4,4 @@ mod differences;
 mod files;
 
 pub use differences::{Differences, equal};
-pub use files::{cases, json, names, root, text};
+pub use files::{cases, json, names, root, text, texts};
