@@ -6,6 +6,7 @@ mod errors;
 pub mod fuzzing;
 pub mod hash_map_order;
 pub mod herder;
+pub mod metrics;
 mod override_policy;
 pub mod plugins;
 pub mod rest;

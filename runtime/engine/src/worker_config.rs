@@ -55,6 +55,8 @@ config_def! {
         override_policy: Str = "connector.client.config.override.policy", Medium, default "All";
         /// Client settings that the policy `Allowlist` lets connectors override.
         override_allowlist: List = "connector.client.config.override.allowlist", Medium, default "";
+        /// Addresses where `/metrics` is served alone; absent: it is one of the REST server's paths.
+        metrics_listeners: List = "couplet.metrics.listeners", Low, optional;
         /// Classes that change the REST server: `BasicAuthSecurityRestExtension` is known.
         rest_extension_classes: List = "rest.extension.classes", Low, default "";
         /// Whether topics of sources are created by the worker.

@@ -14,6 +14,7 @@ use couplet_api::config::Props;
 use couplet_engine::herder::{
     Herder, HerderHandle, HerderSetup, NewConnector, OffsetEntry, RestartRequest, StartedHerder, distributed,
 };
+use couplet_engine::metrics::Metrics;
 use couplet_engine::plugins::Plugins;
 use couplet_engine::worker::{TargetState, TaskId};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
@@ -59,6 +60,7 @@ impl Bench {
             config: Arc::new(WorkerConfig::parse(Mode::Distributed, self.props.clone()).expect("valid settings")),
             plugins: Plugins::new(plugins),
             worker_id: WORKER_ID.to_owned(),
+            metrics: Arc::new(Metrics::new(WORKER_ID.to_owned(), &self.props)),
             set_logger_level: Arc::new(|_, _| {}),
         };
         let started = distributed::start(setup).expect("starts");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_engine::herder::{Herder, HerderSetup, StartedHerder, distributed, standalone};
+use couplet_engine::metrics::Metrics;
 use couplet_engine::rest::{Loggers, RestServer, RestState};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
 use tokio_util::sync::CancellationToken;
@@ -56,10 +57,12 @@ impl Worker {
         let server = RestServer::bind(&config).await.map_err(at_start)?;
         let loggers = Arc::new(loggers);
         let for_cluster = loggers.clone();
+        let metrics = Arc::new(Metrics::new(server.worker_id(), &config.props));
         let setup = HerderSetup {
             config: config.clone(),
             plugins: plugins.clone(),
             worker_id: server.worker_id(),
+            metrics: metrics.clone(),
             set_logger_level: Arc::new(move |logger, level| {
                 if let Some(level) = level {
                     for_cluster.set_everywhere(logger, level);
@@ -79,6 +82,7 @@ impl Worker {
             plugins: Arc::new(plugins),
             config,
             loggers,
+            metrics,
             version: CONTRACT_VERSION,
             commit: CONTRACT_COMMIT,
         };

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::data::SinkRecord;
 use couplet_api::sink::ErrantRecordReporter;
 use couplet_api::{Error, Result};
 use couplet_kafka::clients::ConsumedRecord;
 
 use super::{DeadLetter, DeadLetterQueue, ErrorPolicy, RecordPlace, Stage, StageError};
+use crate::metrics::TaskMetrics;
 use crate::worker::{Pipeline, TaskId};
 
 /// Class that stands for the sink task in reports.
@@ -19,12 +21,18 @@ pub struct Reporter {
     task: TaskId,
     policy: ErrorPolicy,
     dead_letters: Option<DeadLetterQueue>,
+    metrics: Arc<TaskMetrics>,
 }
 
 impl Reporter {
     /// Reports as `policy` says, and to `dead_letters` if there is such a queue.
-    pub fn new(task: TaskId, policy: ErrorPolicy, dead_letters: Option<DeadLetterQueue>) -> Self {
-        Reporter { task, policy, dead_letters }
+    pub(crate) fn new(
+        task: TaskId,
+        policy: ErrorPolicy,
+        dead_letters: Option<DeadLetterQueue>,
+        metrics: Arc<TaskMetrics>,
+    ) -> Self {
+        Reporter { task, policy, dead_letters, metrics }
     }
 
     /// The settings.
@@ -43,7 +51,7 @@ impl Reporter {
     /// The error that fails the task.
     pub fn report_outgoing(&self, place: Option<&RecordPlace>, failed: StageError) -> Result<()> {
         self.log(place, &failed);
-        self.policy.judge(failed)
+        self.judge(failed)
     }
 
     /// Reports a record that was read from Kafka, and decides about it.
@@ -59,9 +67,11 @@ impl Reporter {
         };
         self.log(Some(&place), &failed);
         if let Some(queue) = &self.dead_letters {
-            queue.send(&DeadLetter { record, failed: &failed }).await?;
+            let sent = queue.send(&DeadLetter { record, failed: &failed }).await;
+            self.metrics.buried(sent.is_ok());
+            sent?;
         }
-        self.policy.judge(failed)
+        self.judge(failed)
     }
 
     /// Returns when all reports are durable.
@@ -75,10 +85,17 @@ impl Reporter {
         }
     }
 
+    fn judge(&self, failed: StageError) -> Result<()> {
+        let verdict = self.policy.judge(failed);
+        self.metrics.failed(verdict.is_ok(), SystemClock.now_ms());
+        verdict
+    }
+
     fn log(&self, place: Option<&RecordPlace>, failed: &StageError) {
         if !self.policy.log {
             return;
         }
+        self.metrics.logged();
         let (task, stage, class, error) = (&self.task, failed.stage.name(), failed.class, &failed.error);
         let place = place.filter(|_| self.policy.log_places);
         let place = place.map_or_else(String::new, |place| format!(", where record is {place}"));

@@ -14,6 +14,7 @@ use super::driver::{Logs, config_record, status_record};
 use super::event::Event;
 use super::start::{HerderSetup, Opened, StartedHerder, begin};
 use super::worker_runner::WorkerRunner;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::storage::inbox::Inbox;
 use crate::storage::{KafkaOffsetStore, OffsetStore};
@@ -28,11 +29,11 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Errors
 /// `Kind::Config` when a setting is wrong.
 pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
-    let (config, plugins) = (setup.config.clone(), setup.plugins.clone());
+    let (config, plugins, metrics) = (setup.config.clone(), setup.plugins.clone(), setup.metrics.clone());
     let ModeConfig::Distributed(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
     refuse_exactly_once(own)?;
     let own = own.clone();
-    begin(setup, move |inbox| open(config, own, plugins, inbox))
+    begin(setup, move |inbox| open(config, own, plugins, metrics, inbox))
 }
 
 /// Sources deliver at least once. Who asks for more must hear so, rather than get less without a word.
@@ -51,6 +52,7 @@ async fn open(
     config: Arc<WorkerConfig>,
     own: DistributedConfig,
     plugins: Plugins,
+    metrics: Arc<Metrics>,
     inbox: Arc<Inbox<Event>>,
 ) -> Result<Opened> {
     let clients = LogClients::new(&ClientSettings::of_worker(&config.props));
@@ -82,7 +84,8 @@ async fn open(
     )?;
     let (config_log, status_log) = (Arc::new(config_log), Arc::new(status_log));
     let offsets: Arc<dyn OffsetStore> = Arc::new(offsets);
-    let worker = Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock));
+    let worker =
+        Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock), metrics);
     let runner = Arc::new(WorkerRunner { worker, config, plugins, offsets: offsets.clone() });
     let logs = Logs { config: Some(config_log), status: Some(status_log) };
     let open_logs = logs.clone();

@@ -10,6 +10,7 @@ use super::distributed::CONNECT_TIMEOUT;
 use super::driver::Logs;
 use super::start::{HerderSetup, Opened, StartedHerder, begin};
 use super::worker_runner::WorkerRunner;
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::storage::{FileOffsetStore, OffsetStore};
 use crate::worker::Worker;
@@ -20,17 +21,23 @@ use crate::worker_config::{ModeConfig, WorkerConfig};
 /// # Errors
 /// `Kind::Config` when a setting is wrong, or the offsets file cannot be read.
 pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
-    let (config, plugins) = (setup.config.clone(), setup.plugins.clone());
+    let (config, plugins, metrics) = (setup.config.clone(), setup.plugins.clone(), setup.metrics.clone());
     let ModeConfig::Standalone(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
     let offsets: Arc<dyn OffsetStore> = Arc::new(FileOffsetStore::open(&own.offset_storage_file_filename)?);
-    begin(setup, move |_| open(config, plugins, offsets))
+    begin(setup, move |_| open(config, plugins, metrics, offsets))
 }
 
-async fn open(config: Arc<WorkerConfig>, plugins: Plugins, offsets: Arc<dyn OffsetStore>) -> Result<Opened> {
+async fn open(
+    config: Arc<WorkerConfig>,
+    plugins: Plugins,
+    metrics: Arc<Metrics>,
+    offsets: Arc<dyn OffsetStore>,
+) -> Result<Opened> {
     let admin = Admin::new(&ClientSettings::of_worker(&config.props))?.with_timeout(CONNECT_TIMEOUT);
     let cluster_id = admin.cluster_id().await?;
     tracing::info!(cluster_id, "Kafka cluster found");
-    let worker = Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock));
+    let worker =
+        Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock), metrics);
     let runner = Arc::new(WorkerRunner { worker, config, plugins, offsets: offsets.clone() });
     let close = Box::pin(async move { offsets.close().await });
     Ok(Opened { logs: Logs::default(), runner, cluster_id, close })

@@ -19,6 +19,7 @@ use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
 use super::{ClusterSnapshot, HerderHandle};
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::storage::inbox::Inbox;
 use crate::worker_config::{Mode, ModeConfig, WorkerConfig};
@@ -37,6 +38,8 @@ pub struct HerderSetup {
     pub plugins: Plugins,
     /// `host:port` of the worker, as states name it.
     pub worker_id: String,
+    /// Where the worker notes its figures.
+    pub metrics: Arc<Metrics>,
     /// Called with loggers whose level changes on all workers.
     pub set_logger_level: Arc<SetLoggerLevel>,
 }
@@ -68,7 +71,7 @@ pub(super) fn begin<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) 
 where
     F: Future<Output = Result<Opened>> + Send + 'static,
 {
-    let HerderSetup { config, plugins, worker_id, set_logger_level } = setup;
+    let HerderSetup { config, plugins, worker_id, set_logger_level, metrics: _ } = setup;
     let (mode, session_keys) = match &config.mode {
         ModeConfig::Distributed(_) => (Mode::Distributed, Some(SessionKeys::new(&config.props)?)),
         ModeConfig::Standalone(_) => (Mode::Standalone, None),

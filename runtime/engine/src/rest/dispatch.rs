@@ -133,7 +133,7 @@ impl Gate {
                 }
                 _ => {}
             }
-            if !accepts_json(&parts.headers) {
+            if endpoint.produces_json() && !accepts_json(&parts.headers) {
                 return Err(Failure::router(StatusCode::NOT_ACCEPTABLE));
             }
         }
@@ -170,6 +170,7 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
     match endpoint {
         Endpoint::Root => root::root(&call),
         Endpoint::Health => root::health(&call).await,
+        Endpoint::Metrics => Ok(root::metrics(&call)),
         Endpoint::Connectors if method == "POST" => connectors::create(&call).await,
         Endpoint::Connectors => connectors::list(&call),
         Endpoint::Connector(name) if method == "DELETE" => connectors::delete(&call, &name).await,
@@ -222,7 +223,7 @@ mod tests {
     fn gate(herder: Arc<FakeHerder>, more: &[(&str, &str)]) -> Gate {
         let state = fake_herder::state(herder, more);
         let around = Surroundings::new(&state.config.common).expect("plain settings");
-        Gate::new(state, Serves::Everything, Scheme::Http, Arc::new(around))
+        Gate::new(state, Serves::EVERYTHING, Scheme::Http, Arc::new(around))
     }
 
     async fn send(
@@ -243,6 +244,22 @@ mod tests {
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("in memory");
         (Response::from_parts(parts, Body::empty()), String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn metrics_are_text_for_prometheus() {
+        let gate = gate(Arc::new(FakeHerder::new()), &[]);
+        // As a Prometheus server asks.
+        let accept =
+            [("accept", "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")];
+        for headers in [&accept[..], &[("accept", "text/plain")], &[]] {
+            let (response, body) = send(&gate, "GET", "/metrics", headers, "").await;
+            assert_eq!(response.status(), 200);
+            assert!(response.headers()[CONTENT_TYPE].to_str().expect("text").starts_with("text/plain; version=0.0.4"));
+            assert!(body.contains("\nkafka_connect_worker_connector_count 1\n"), "{body}");
+            assert!(body.contains("kafka_connect_version_info{client_id=\"w:1\",version=\"4.1.0\"} 1"), "{body}");
+        }
+        assert_eq!(send(&gate, "POST", "/metrics", &[], "").await.0.status(), 405);
     }
 
     #[tokio::test]

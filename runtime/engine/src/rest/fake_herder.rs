@@ -11,6 +11,7 @@ use crate::herder::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, Herder,
     HerderError, NewConnector, OffsetEntry, RestartRequest,
 };
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::rest::{Loggers, RestState};
 use crate::worker::{TargetState, TaskId};
@@ -32,6 +33,7 @@ pub(super) fn state(herder: Arc<FakeHerder>, more: &[(&str, &str)]) -> RestState
         plugins: Arc::new(Plugins::default()),
         config: Arc::new(WorkerConfig::parse(Mode::Distributed, props).expect("a worker's settings")),
         loggers: Arc::new(Loggers::new(|_| {})),
+        metrics: Arc::new(Metrics::new("w:1".to_owned(), &Props::new())),
         version: "4.1.0",
         commit: "c0ffee",
     }

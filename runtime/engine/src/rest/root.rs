@@ -1,11 +1,15 @@
-//! The worker itself: `/` and `/health`.
+//! The worker itself: `/`, `/health` and `/metrics`.
 
-use http::StatusCode;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::dispatch::Call;
 use super::respond::{self, Answer};
 use super::state::stage_sentence;
+use crate::metrics::{self, Sources};
 
 /// Version and cluster; answered as soon as the server listens.
 pub(super) fn root(call: &Call<'_>) -> Answer {
@@ -48,4 +52,20 @@ pub(super) async fn health(call: &Call<'_>) -> Answer {
         ),
     };
     Ok(respond::json(code, &WorkerStatus { status, message: format!("{sentence}{stage}") }))
+}
+
+/// Everything the worker measures, for Prometheus. Answered from what is there: it waits for nobody.
+pub(super) fn metrics(call: &Call<'_>) -> Response {
+    let state = call.state;
+    let text = metrics::render(&Sources {
+        metrics: &state.metrics,
+        snapshot: &state.herder.snapshot(),
+        plugins: &state.plugins,
+        version: state.version,
+        commit: state.commit,
+    });
+    let mut response = Response::new(Body::from(text));
+    let text_format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text_format);
+    response
 }

@@ -29,16 +29,29 @@ pub(super) enum Endpoint {
     Validate(String),
     Loggers,
     Logger(String),
+    Metrics,
 }
 
 /// Which endpoints a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Serves {
-    Everything,
-    /// All but the admin endpoints.
-    Main,
+    /// The endpoints that have no listener of their own.
+    Main {
+        /// With the admin endpoints.
+        admin: bool,
+        /// With the metrics.
+        metrics: bool,
+    },
     /// The admin endpoints only.
     Admin,
+    /// The metrics only.
+    Metrics,
+}
+
+impl Serves {
+    /// All there is.
+    #[cfg(test)]
+    pub(super) const EVERYTHING: Serves = Serves::Main { admin: true, metrics: true };
 }
 
 /// The endpoint of a path's segments; none when nothing is there. Names in paths are literal: they are not decoded.
@@ -65,15 +78,16 @@ pub(super) fn endpoint(segments: &[&str], serves: Serves) -> Option<Endpoint> {
         ["connector-plugins"] => Endpoint::Plugins,
         ["connector-plugins", p, "config"] => Endpoint::PluginConfig(name(p)),
         ["connector-plugins", p, "config", "validate"] => Endpoint::Validate(name(p)),
+        ["metrics"] => Endpoint::Metrics,
         ["admin", "loggers"] => Endpoint::Loggers,
         ["admin", "loggers", l] => Endpoint::Logger(name(l)),
         _ => return None,
     };
-    let is_admin = matches!(found, Endpoint::Loggers | Endpoint::Logger(_));
+    let (is_admin, is_metrics) = (matches!(found, Endpoint::Loggers | Endpoint::Logger(_)), found == Endpoint::Metrics);
     let served = match serves {
-        Serves::Everything => true,
-        Serves::Main => !is_admin,
+        Serves::Main { admin, metrics } => (admin || !is_admin) && (metrics || !is_metrics),
         Serves::Admin => is_admin,
+        Serves::Metrics => is_metrics,
     };
     served.then_some(found)
 }
@@ -89,7 +103,8 @@ impl Endpoint {
             | Endpoint::Topics(_)
             | Endpoint::Plugins
             | Endpoint::PluginConfig(_)
-            | Endpoint::Loggers => &["HEAD", "GET", "OPTIONS"],
+            | Endpoint::Loggers
+            | Endpoint::Metrics => &["HEAD", "GET", "OPTIONS"],
             Endpoint::Connectors | Endpoint::Tasks(_) => &["HEAD", "POST", "GET", "OPTIONS"],
             Endpoint::Connector(_) => &["HEAD", "DELETE", "GET", "OPTIONS"],
             Endpoint::Config(_) => &["HEAD", "GET", "OPTIONS", "PUT", "PATCH"],
@@ -123,7 +138,12 @@ impl Endpoint {
 
     /// Whether requests with `method` must say `application/json` when they name a content type.
     pub(super) fn consumes_json(&self, method: &Method) -> bool {
-        !matches!(self, Endpoint::Root | Endpoint::Health) && !self.is_internal(method)
+        !matches!(self, Endpoint::Root | Endpoint::Health | Endpoint::Metrics) && !self.is_internal(method)
+    }
+
+    /// Whether its answers are JSON, so that clients must accept that.
+    pub(super) fn produces_json(&self) -> bool {
+        *self != Endpoint::Metrics
     }
 
     /// Whether `method` here is a call between workers, which carries a signature instead of a user's credentials.
@@ -157,9 +177,13 @@ mod tests {
             (&["connectors", "..", "connectors"], None),
         ];
         for (segments, want) in rows {
-            assert_eq!(endpoint(segments, Serves::Everything), *want, "{segments:?}");
+            assert_eq!(endpoint(segments, Serves::EVERYTHING), *want, "{segments:?}");
         }
-        assert_eq!(endpoint(&["admin", "loggers"], Serves::Main), None);
+        let main = Serves::Main { admin: false, metrics: false };
+        assert_eq!(endpoint(&["admin", "loggers"], main), None);
+        assert_eq!(endpoint(&["metrics"], main), None);
+        assert_eq!(endpoint(&["metrics"], Serves::Metrics), Some(Endpoint::Metrics));
+        assert_eq!(endpoint(&[], Serves::Metrics), None);
         assert_eq!(endpoint(&["health"], Serves::Admin), None);
         assert!(endpoint(&["admin", "loggers", "root"], Serves::Admin).is_some());
     }

@@ -74,13 +74,15 @@ impl Advertised {
 }
 
 impl RestServer {
-    /// Reads the server's settings and listens on every address of `listeners` and `admin.listeners`.
+    /// Reads the server's settings and listens on every address of `listeners`, `admin.listeners` and
+    /// `couplet.metrics.listeners`.
     ///
     /// # Errors
     /// `Kind::Config` that names the setting and what is wrong with it: malformed, in use, no certificate for HTTPS.
     pub async fn bind(config: &WorkerConfig) -> Result<Self> {
         let common = &config.common;
-        let serves = if common.admin_listeners.is_none() { Serves::Everything } else { Serves::Main };
+        let (admin, metrics) = (common.admin_listeners.is_none(), common.metrics_listeners.is_none());
+        let serves = Serves::Main { admin, metrics };
         let around = Arc::new(Surroundings::new(common)?);
         let mut open = Vec::new();
         if common.listeners.is_empty() {
@@ -91,6 +93,9 @@ impl RestServer {
         }
         for url in common.admin_listeners.iter().flatten() {
             open.push(Open::bind("admin.listeners", url, Serves::Admin, config).await?);
+        }
+        for url in common.metrics_listeners.iter().flatten() {
+            open.push(Open::bind("couplet.metrics.listeners", url, Serves::Metrics, config).await?);
         }
         Ok(RestServer { open, around, advertised: Advertised::parse(common)? })
     }
@@ -114,7 +119,7 @@ impl RestServer {
     /// Scheme, and host with port: as told by the settings, else of the first listener with HTTP, else of the first
     /// (`RestServer.advertisedUrl`).
     fn advertised_place(&self) -> (Scheme, String) {
-        let main = || self.open.iter().filter(|open| open.serves != Serves::Admin);
+        let main = || self.open.iter().filter(|open| matches!(open.serves, Serves::Main { .. }));
         let with = |scheme| main().find(|open| open.scheme() == scheme);
         let chosen = match self.advertised.scheme {
             Some(scheme) => with(scheme),

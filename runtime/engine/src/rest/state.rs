@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::java_text::instant;
 use super::loggers::Loggers;
 use crate::herder::{ClusterSnapshot, Herder};
+use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::worker_config::WorkerConfig;
 
@@ -35,6 +36,8 @@ pub struct RestState {
     pub config: Arc<WorkerConfig>,
     /// Levels of the worker's loggers.
     pub loggers: Arc<Loggers>,
+    /// What the worker measures.
+    pub metrics: Arc<Metrics>,
     /// The version clients decide by: that of the Kafka Connect whose contract this is.
     pub version: &'static str,
     /// The commit of that version.

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::submitted::Submitted;
+use crate::metrics::TaskMetrics;
 use crate::storage::OffsetStore;
 
 /// Offsets on their way into the store, at most one set at a time.
@@ -21,13 +22,23 @@ pub(super) struct OffsetCommit {
     /// Offsets of a commit that failed and of partitions that have no newer one.
     unstored: Vec<Durable>,
     running: Option<BoxFuture<'static, (Vec<Durable>, Result<()>)>>,
+    /// When the running commit began.
+    began: Instant,
+    metrics: Arc<TaskMetrics>,
 }
 
 impl OffsetCommit {
     /// Nothing to commit yet.
-    pub(super) fn new(store: Arc<dyn OffsetStore>, connector: Arc<str>, interval: Duration, timeout: Duration) -> Self {
-        let due = Instant::now() + interval;
-        OffsetCommit { store, connector, interval, timeout, due, unstored: Vec::new(), running: None }
+    pub(super) fn new(
+        store: Arc<dyn OffsetStore>,
+        connector: Arc<str>,
+        interval: Duration,
+        timeout: Duration,
+        metrics: Arc<TaskMetrics>,
+    ) -> Self {
+        let began = Instant::now();
+        let (due, unstored) = (began + interval, Vec::new());
+        OffsetCommit { store, connector, interval, timeout, due, unstored, running: None, began, metrics }
     }
 
     /// When the next commit is due; `None` while there is nothing to commit or one is running.
@@ -41,7 +52,8 @@ impl OffsetCommit {
         if self.running.is_some() {
             return;
         }
-        self.due = Instant::now() + self.interval;
+        self.began = Instant::now();
+        self.due = self.began + self.interval;
         let durable = self.collect(submitted);
         if durable.is_empty() {
             return;
@@ -75,6 +87,7 @@ impl OffsetCommit {
         let Some(running) = &mut self.running else { return std::future::pending().await };
         let (durable, outcome) = running.await;
         self.running = None;
+        self.metrics.committed(outcome.is_ok(), self.began.elapsed());
         match outcome {
             Ok(()) => durable,
             Err(error) => {
@@ -96,10 +109,13 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
+    use couplet_api::config::Props;
     use couplet_api::data::{OffsetMap, Value};
 
     use super::*;
+    use crate::metrics::Metrics;
     use crate::storage::OffsetChange;
+    use crate::worker::TaskId;
 
     /// Fails as often as it is told.
     #[derive(Default)]
@@ -137,7 +153,9 @@ mod tests {
     async fn a_failed_commit_is_made_up_for_by_the_next() {
         let store = Arc::new(Store { failures: Mutex::new(1), ..Store::default() });
         let second = Duration::from_secs(1);
-        let mut commit = OffsetCommit::new(store.clone(), "c".into(), second, second);
+        let id = TaskId { connector: "c".into(), task: 0 };
+        let metrics = Metrics::new("w:1".into(), &Props::new()).task(&id, true, Vec::new());
+        let mut commit = OffsetCommit::new(store.clone(), "c".into(), second, second, metrics);
         let mut submitted = Submitted::default();
         assert_eq!(commit.due(&submitted), None, "nothing to commit");
         for (partition, offset) in [(1, 10), (2, 20)] {

@@ -93,7 +93,7 @@ async fn work(run: &mut TaskRun, task: &mut dyn SinkTask) -> Result<()> {
 async fn open_reporter(run: &TaskRun, config: &SinkConfig) -> Result<Reporter> {
     let policy = ErrorPolicy::of(&run.config);
     if config.dlq_topic_name.is_empty() {
-        return Ok(Reporter::new(run.id.clone(), policy, None));
+        return Ok(Reporter::new(run.id.clone(), policy, None, run.metrics.clone()));
     }
     let (worker, connector) = (&run.shared.config.props, &run.connector_props);
     let admin = Admin::new(&ClientSettings::task_admin(worker, connector, &run.id.connector))?;
@@ -105,7 +105,7 @@ async fn open_reporter(run: &TaskRun, config: &SinkConfig) -> Result<Reporter> {
     let (topic, replicas) = (&config.dlq_topic_name, config.dlq_topic_replication_factor);
     let context = config.dlq_context_headers_enable;
     let queue = DeadLetterQueue::open(run.id.clone(), topic, replicas, context, &admin, &producer).await?;
-    Ok(Reporter::new(run.id.clone(), policy, Some(queue)))
+    Ok(Reporter::new(run.id.clone(), policy, Some(queue), run.metrics.clone()))
 }
 
 /// A batch on its way through the task.
@@ -177,6 +177,7 @@ impl SinkLoop {
     async fn on_event(&mut self, event: ConsumerEvent, run: &TaskRun, task: &mut dyn SinkTask) -> Result<()> {
         match event {
             ConsumerEvent::Records(batch) => {
+                run.metrics.took(batch.records.len(), None);
                 self.waiting.push_back(batch);
                 self.work_off(run, task).await
             }
@@ -314,7 +315,9 @@ impl SinkLoop {
         }
         let pause = self.retry.next_pause(chance(&*run.shared.clock));
         self.retry_at = pause.map(|pause| Instant::now() + pause);
-        if pause.is_none() {
+        if pause.is_some() {
+            run.metrics.retried(run.shared.clock.now_ms());
+        } else {
             self.retry = Backoff::endless(PUT_RETRY_MAX);
         }
         pause.is_some()
@@ -322,8 +325,12 @@ impl SinkLoop {
 
     /// Gives a batch to the task. When it has to be given again, `retry_at` says when, and reading is paused.
     async fn put(&mut self, run: &TaskRun, task: &mut dyn SinkTask, records: &[SinkRecord]) -> Result<()> {
+        let began = Instant::now();
         match task.put(records).await {
             Ok(()) => {
+                if !records.is_empty() {
+                    run.metrics.put(records.len(), began.elapsed());
+                }
                 if self.retry.tries() > 0 {
                     self.retry = Backoff::endless(PUT_RETRY_MAX);
                     self.resume_all();
@@ -428,8 +435,11 @@ impl SinkLoop {
     ) -> Result<()> {
         let seen = self.offsets.seen(partitions);
         if seen.is_empty() {
+            run.metrics.commit_skipped();
             return Ok(());
         }
+        run.metrics.commit_began();
+        let began = Instant::now();
         self.reporter.settled().await?;
         let wanted = match task.pre_commit(&seen).await {
             Ok(wanted) => wanted,
@@ -446,7 +456,13 @@ impl SinkLoop {
             }
         };
         let offsets = self.offsets.committable(wanted);
-        match timeout(run.commit_timeout(), self.consumer.commit(offsets)).await {
+        // What the task holds back is active still.
+        let held = |(partition, end): (&TopicPartition, &i64)| end - offsets.get(partition).unwrap_or(end);
+        let active = seen.iter().map(held).sum::<i64>();
+        let outcome = timeout(run.commit_timeout(), self.consumer.commit(offsets)).await;
+        run.metrics.committed(matches!(outcome, Ok(Ok(()))), began.elapsed());
+        run.metrics.holds(self.offsets.assigned().len(), u64::try_from(active).unwrap_or(0));
+        match outcome {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(task = %run.id, %error, "failed to commit offsets"),
             Err(_) => tracing::warn!(task = %run.id, "committing offsets takes too long"),

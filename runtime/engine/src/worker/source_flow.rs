@@ -21,6 +21,7 @@ use super::task_run::{TaskRun, chance};
 use super::topic_creation::{TopicCreation, ensure_topic};
 use crate::connector_config::SourceConfig;
 use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, Stage, StageError};
+use crate::metrics::TaskMetrics;
 
 /// Class that stands for the producer in reports.
 const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
@@ -73,6 +74,9 @@ pub(super) struct SourceFlow {
     pub(super) submitted: Submitted,
     in_flight_bytes_max: usize,
     pub(super) commit: OffsetCommit,
+    metrics: Arc<TaskMetrics>,
+    /// Records that went no further than the transforms or the converter and are not yet told of.
+    dropped: usize,
 }
 
 impl SourceFlow {
@@ -97,7 +101,7 @@ impl SourceFlow {
         Ok(SourceFlow {
             pipeline,
             retry: policy.backoff(),
-            reporter: Reporter::new(run.id.clone(), policy, None),
+            reporter: Reporter::new(run.id.clone(), policy, None, run.metrics.clone()),
             creation,
             admin,
             sender,
@@ -109,7 +113,9 @@ impl SourceFlow {
             buffer: BytesMut::new(),
             submitted: Submitted::default(),
             in_flight_bytes_max: run.in_flight_bytes_max(),
-            commit: OffsetCommit::new(store, name, run.commit_interval(), run.commit_timeout()),
+            commit: OffsetCommit::new(store, name, run.commit_interval(), run.commit_timeout(), run.metrics.clone()),
+            metrics: run.metrics.clone(),
+            dropped: 0,
         })
     }
 
@@ -141,6 +147,14 @@ impl SourceFlow {
     /// # Errors
     /// The error that fails the task.
     pub(super) fn send_all(&mut self, run: &TaskRun) -> Result<()> {
+        let outcome = self.send_backlog(run);
+        if self.dropped > 0 {
+            self.metrics.wrote(std::mem::take(&mut self.dropped), 0);
+        }
+        outcome
+    }
+
+    fn send_backlog(&mut self, run: &TaskRun) -> Result<()> {
         while matches!(self.hold, Hold::Free) {
             let ready = match self.ready.take() {
                 Some(ready) => ready,
@@ -175,6 +189,7 @@ impl SourceFlow {
                 Ok(Some(Ready { record, partition, position }))
             }
             Ok(None) => {
+                self.dropped += 1;
                 self.finish_unsent(&partition, position);
                 Ok(None)
             }
@@ -185,6 +200,7 @@ impl SourceFlow {
             }
             Err(failed) => {
                 self.reporter.report_outgoing(Some(&place_of(&before)), failed)?;
+                self.dropped += 1;
                 self.finish_unsent(&partition, position);
                 Ok(None)
             }
@@ -204,6 +220,7 @@ impl SourceFlow {
         }
         let pause = self.retry.next_pause(chance(&*run.shared.clock));
         if let Some(pause) = pause {
+            run.metrics.retried(run.shared.clock.now_ms());
             self.hold = Hold::Retry(Instant::now() + pause);
         }
         pause.is_some()
@@ -226,6 +243,7 @@ impl SourceFlow {
             }
             Err(failed) => {
                 self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
+                self.dropped += 1;
                 self.finish_unsent(&ready.partition, ready.position);
                 return Ok(());
             }
@@ -250,6 +268,7 @@ impl SourceFlow {
             Err(SendError::Failed(failure)) => {
                 let failed = not_delivered(failure);
                 self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
+                self.dropped += 1;
                 self.finish_unsent(&ready.partition, ready.position);
                 Ok(())
             }
@@ -313,11 +332,16 @@ impl SourceFlow {
     /// # Errors
     /// The error that fails the task.
     pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
+        let (all, mut failed) = (reports.len(), 0);
         for Report { token, failure } in reports.drain(..) {
             if let Some(failure) = failure {
+                failed += 1;
                 self.reporter.report_outgoing(None, not_delivered(failure))?;
             }
             self.submitted.done(token);
+        }
+        if all > 0 {
+            self.metrics.wrote(all, all - failed);
         }
         if matches!(self.hold, Hold::Budget) {
             self.hold = Hold::Free;

@@ -128,6 +128,7 @@ impl SourceLoop<'_> {
         loop {
             self.flow.send_all(run)?;
             let polls = !self.paused && self.poll_after.is_none() && self.flow.wants_records();
+            let began = Instant::now();
             let poll = async {
                 match polls {
                     true => task.poll(&mut batch).await,
@@ -143,6 +144,8 @@ impl SourceLoop<'_> {
                     if batch.is_empty() {
                         // A task that does not wait for its first record must not keep others from running.
                         tokio::task::yield_now().await;
+                    } else {
+                        run.metrics.took(batch.len(), Some(began.elapsed()));
                     }
                     self.flow.take(&mut batch);
                 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::producers::Producers;
 use super::{TargetState, TaskEvent, TaskId, TaskListener};
 use crate::connector_config::ConnectorConfig;
+use crate::metrics::{Metrics, StartupKind, TaskMetrics, TaskState};
 use crate::plugins::Plugins;
 use crate::storage::OffsetStore;
 use crate::worker_config::WorkerConfig;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) offsets: Arc<dyn OffsetStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) producers: Producers,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// One task's surroundings.
@@ -37,6 +39,7 @@ pub(super) struct TaskRun {
     pub(super) task_props: Props,
     pub(super) config: ConnectorConfig,
     pub(super) listener: Arc<dyn TaskListener>,
+    pub(super) metrics: Arc<TaskMetrics>,
     pub(super) stop: CancellationToken,
     pub(super) target: watch::Receiver<TargetState>,
 }
@@ -44,6 +47,15 @@ pub(super) struct TaskRun {
 impl TaskRun {
     /// Tells the herder.
     pub(super) fn tell(&self, event: TaskEvent) {
+        let state = match event {
+            TaskEvent::Running => TaskState::Running,
+            TaskEvent::Paused => TaskState::Paused,
+            TaskEvent::Failed { .. } => TaskState::Failed,
+            TaskEvent::Stopped => TaskState::Destroyed,
+        };
+        if self.metrics.enter(state) {
+            self.shared.metrics.started(StartupKind::Task, state != TaskState::Failed);
+        }
         self.listener.on_event(&self.id, event);
     }
 

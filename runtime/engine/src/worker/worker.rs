@@ -21,6 +21,7 @@ use super::producers::Producers;
 use super::task_run::{Shared, TaskRun};
 use super::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart, sink_task, source_task};
 use crate::connector_config::ConnectorConfig;
+use crate::metrics::{Metrics, PluginUse, StartupKind, TaskMetrics, TaskState, plugins_of};
 use crate::plugins::{ConnectorKind, Plugins};
 use crate::storage::{ConnectorOffsets, OffsetStore};
 use crate::worker_config::WorkerConfig;
@@ -78,8 +79,9 @@ impl Worker {
         plugins: Arc<Plugins>,
         offsets: Arc<dyn OffsetStore>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
     ) -> Worker {
-        let shared = Shared { config, plugins, offsets, clock, producers: Producers::default() };
+        let shared = Shared { config, plugins, offsets, clock, producers: Producers::default(), metrics };
         Worker { shared: Arc::new(shared), connectors: Mutex::default(), tasks: Mutex::default() }
     }
 
@@ -88,6 +90,12 @@ impl Worker {
     /// # Errors
     /// When it is running already, its class is not there, or its `start` fails; nothing runs then.
     pub async fn start_connector(&self, name: &str, props: Props, listener: Arc<dyn ConnectorListener>) -> Result<()> {
+        let outcome = self.make_connector(name, props, listener).await;
+        self.shared.metrics.started(StartupKind::Connector, outcome.is_ok());
+        outcome
+    }
+
+    async fn make_connector(&self, name: &str, props: Props, listener: Arc<dyn ConnectorListener>) -> Result<()> {
         if lock(&self.connectors).contains_key(name) {
             return Err(Error::fatal(format!("Connector with name {name} already exists")));
         }
@@ -197,6 +205,7 @@ impl Worker {
                 lock(&task.listener.0).take();
                 task.handle.abort();
             }
+            self.shared.metrics.forget_task(&id);
         }
     }
 
@@ -242,7 +251,12 @@ async fn live(
     target: watch::Receiver<TargetState>,
 ) {
     let id = start.id.clone();
-    let outcome = guarded(work(shared, start, listener.clone(), stop, target)).await;
+    let metrics = shared.metrics.task(&id, is_source(&shared, &start), used_plugins(&shared, &start));
+    let outcome = guarded(work(shared.clone(), start, listener.clone(), metrics.clone(), stop, target)).await;
+    let end = if outcome.is_ok() { TaskState::Destroyed } else { TaskState::Failed };
+    if metrics.enter(end) {
+        shared.metrics.started(StartupKind::Task, false);
+    }
     match outcome {
         Ok(()) => listener.on_event(&id, TaskEvent::Stopped),
         Err(error) if error.kind().disposition() == Disposition::StopQuietly => {
@@ -259,17 +273,26 @@ async fn work(
     shared: Arc<Shared>,
     start: TaskStart,
     listener: Arc<Muted>,
+    metrics: Arc<TaskMetrics>,
     stop: CancellationToken,
     target: watch::Receiver<TargetState>,
 ) -> Result<()> {
     let TaskStart { id, connector_props, task_props, .. } = start;
     let kind = kind_of(&shared.plugins, &connector_props)?;
     let config = ConnectorConfig::parse(&connector_props)?;
-    let run = TaskRun { id, shared, connector_props, task_props, config, listener, stop, target };
+    let run = TaskRun { id, shared, connector_props, task_props, config, listener, metrics, stop, target };
     match kind {
         ConnectorKind::Source(plugin) => Box::pin(source_task::run(run, plugin)).await,
         ConnectorKind::Sink(plugin) => Box::pin(sink_task::run(run, plugin)).await,
     }
+}
+
+fn is_source(shared: &Shared, start: &TaskStart) -> bool {
+    matches!(kind_of(&shared.plugins, &start.connector_props), Ok(ConnectorKind::Source(_)))
+}
+
+fn used_plugins(shared: &Shared, start: &TaskStart) -> Vec<PluginUse> {
+    plugins_of(&shared.plugins, &shared.config.props, &start.connector_props, &start.task_props)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use couplet_api::clock::SystemClock;
 use couplet_api::config::Props;
+use couplet_engine::herder::ClusterSnapshot;
+use couplet_engine::metrics::{Metrics, Sources, render};
 use couplet_engine::plugins::Plugins;
 use couplet_engine::storage::{KafkaOffsetStore, OffsetStore};
 use couplet_engine::worker::{ConnectorListener, TargetState, TaskEvent, TaskId, TaskListener, TaskStart, Worker};
@@ -94,6 +96,8 @@ impl Events {
 /// A worker and what its tasks said.
 pub struct Bench {
     pub worker: Worker,
+    metrics: Arc<Metrics>,
+    plugins: Arc<Plugins>,
     pub events: Arc<Events>,
     pub offsets: Arc<dyn OffsetStore>,
     pub bootstrap: String,
@@ -124,8 +128,16 @@ impl Bench {
         let offsets: Arc<dyn OffsetStore> = Arc::new(store);
         let config = Arc::new(WorkerConfig::parse(Mode::Standalone, props).expect("valid worker settings"));
         let plugins = Arc::new(Plugins::new(plugins::all()));
-        let worker = Worker::new(config, plugins, offsets.clone(), Arc::new(SystemClock));
-        Bench { worker, events: Arc::default(), offsets, bootstrap: bootstrap.to_owned() }
+        let metrics = Arc::new(Metrics::new("w:1".to_owned(), &config.props));
+        let worker = Worker::new(config, plugins.clone(), offsets.clone(), Arc::new(SystemClock), metrics.clone());
+        Bench { worker, metrics, plugins, events: Arc::default(), offsets, bootstrap: bootstrap.to_owned() }
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics_text(&self) -> String {
+        let snapshot = ClusterSnapshot::default();
+        let (metrics, plugins) = (&*self.metrics, &*self.plugins);
+        render(&Sources { metrics, snapshot: &snapshot, plugins, version: "4.1.0", commit: "c0ffee" })
     }
 
     /// Starts task 0 of a connector.

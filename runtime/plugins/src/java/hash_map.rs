@@ -20,6 +20,12 @@ pub struct HashMapOrder {
 /// Up to this size entries are found by scanning their hashes.
 const SCANNED_MAX: usize = 64;
 
+impl Default for HashMapOrder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl HashMapOrder {
     /// `new HashMap<>()`.
     pub fn new() -> Self {
