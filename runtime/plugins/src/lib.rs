@@ -8,9 +8,9 @@ pub mod converters;
 pub mod fuzzing;
 mod java;
 pub mod json;
-mod null_check;
 pub mod predicates;
 pub mod transforms;
+mod value_check;
 mod values;
 
 pub use java::{HashMapOrder, JavaRegex, civil, class_of};

@@ -67,7 +67,12 @@ fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
     let name = config.converter_encoding;
     let charset = CHARSETS.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
     let (_, charset) = charset.ok_or_else(|| {
-        let cause = Error::config(&*name).with_class("java.nio.charset.UnsupportedCharsetException");
+        let is_legal = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-+.:_".contains(c));
+        let cause = Error::config(&*name).with_class(match is_legal {
+            true => "java.nio.charset.UnsupportedCharsetException",
+            false => "java.nio.charset.IllegalCharsetNameException",
+        });
         Error::config(format!("Unsupported encoding {name}"))
             .with_class("org.apache.kafka.common.errors.SerializationException")
             .caused_by(cause)

@@ -1,7 +1,7 @@
 //! Days since the epoch and dates as `java.util.GregorianCalendar` has them: Gregorian, before 1582-10-15 Julian.
 
 /// 1582-10-15, the first day of the Gregorian calendar.
-const GREGORIAN_START: i64 = -141_427;
+pub(crate) const GREGORIAN_START: i64 = -141_427;
 
 /// Year, month (from 1) and day of the month of the day `days` after 1970-01-01.
 pub const fn from_days(days: i64) -> (i64, u32, u32) {
@@ -29,7 +29,8 @@ const fn day_of_march_year(month: u32, day: i64) -> i64 {
     (153 * month_from_march + 2) / 5 + day - 1
 }
 
-const fn gregorian_to_days(year: i64, month: u32, day: i64) -> i64 {
+/// Days to a date of the Gregorian calendar, whenever it is.
+pub(crate) const fn gregorian_to_days(year: i64, month: u32, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -37,7 +38,8 @@ const fn gregorian_to_days(year: i64, month: u32, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-const fn julian_to_days(year: i64, month: u32, day: i64) -> i64 {
+/// Days to a date of the Julian calendar, whenever it is.
+pub(crate) const fn julian_to_days(year: i64, month: u32, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     year.div_euclid(4) * 1461 + year.rem_euclid(4) * 365 + day_of_march_year(month, day) - 719_470
 }

@@ -4,6 +4,7 @@
 pub mod civil;
 mod class;
 mod date_format;
+mod digit;
 mod hash_code;
 mod hash_map;
 mod numbers;
@@ -15,6 +16,7 @@ mod string;
 pub(crate) use class::cast_failure;
 pub use class::class_of;
 pub(crate) use date_format::DateFormat;
+pub(crate) use digit::{ascii_digits, digit};
 pub(crate) use hash_code::{hash_code, murmur};
 pub use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};

@@ -73,6 +73,9 @@ impl JavaRegex {
             }
             let after =
                 after.strip_prefix('}').ok_or_else(|| illegal("named capturing group is missing trailing '}'"))?;
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                return Err(illegal(&format!("capturing group name {{{name}}} starts with digit character")));
+            }
             let index = self.first.capture_names().position(|n| n == Some(name));
             return Ok((index.ok_or_else(|| illegal(&format!("No group with name {{{name}}}")))?, after));
         }

@@ -66,9 +66,11 @@ fn append_date(out: &mut String, ms: i64) -> std::fmt::Result {
     let days = ms.div_euclid(86_400_000);
     let seconds = ms.rem_euclid(86_400_000) / 1000;
     let (year, month, day) = super::civil::from_days(days);
+    // Without the era.
+    let year = if year > 0 { year } else { 1 - year };
     write!(
         out,
-        "{} {} {day:02} {:02}:{:02}:{:02} UTC {year:04}",
+        "{} {} {day:02} {:02}:{:02}:{:02} UTC {year}",
         WEEKDAYS[days.rem_euclid(7) as usize],
         MONTHS[month as usize - 1],
         seconds / 3600,

@@ -1,11 +1,12 @@
 use bytes::Bytes;
-use couplet_api::data::{SchemaBuilder, SchemaRef, Type, Value};
+use couplet_api::data::{SchemaBuilder, SchemaRef, Type};
 use couplet_api::{Error, Result};
 use serde_json::Value as Json;
 
 use super::plan::JsonOptions;
 use super::schema_text::TYPE_NAMES;
 use super::syntax;
+use crate::value_check::{add_field, with_default};
 
 /// Reads a schema block. Done once per distinct block, so a tree of nodes is good enough here.
 pub(super) fn read(bytes: &[u8], options: &JsonOptions) -> Result<Option<SchemaRef>> {
@@ -33,7 +34,7 @@ fn schema(json: &Json, options: &JsonOptions) -> Result<SchemaRef> {
     if let Some(default) = json.get("default") {
         let bare = builder.clone().build();
         let default = super::read_value_as(&Bytes::from(default.to_string()), &bare, options)?;
-        builder = builder.default_or_none(Some(default).filter(|value| *value != Value::Null));
+        builder = with_default(builder, default)?;
     }
     Ok(builder.build())
 }
@@ -43,11 +44,21 @@ fn builder(kind: Type, json: &Json, options: &JsonOptions) -> Result<SchemaBuild
         None | Some(Json::Null) => Err(Error::data(missing)),
         Some(part) => schema(part, options),
     };
+    let map_part = |key: &str, missing: &str| match json.get(key) {
+        None => Err(Error::data(missing)),
+        Some(Json::Null) => Ok(None),
+        Some(part) => schema(part, options).map(Some),
+    };
     Ok(match kind {
         Type::Array => SchemaBuilder::array(part("items", "Array schema did not specify the element type")?),
         Type::Map => {
-            let key = part("keys", "Map schema did not specify the key type")?;
-            SchemaBuilder::map(key, part("values", "Map schema did not specify the value type")?)
+            let key = map_part("keys", "Map schema did not specify the key type")?;
+            let value = map_part("values", "Map schema did not specify the value type")?;
+            let missing = |what: &str| {
+                Error::data(format!("{what} cannot be null."))
+                    .with_class("org.apache.kafka.connect.errors.SchemaBuilderException")
+            };
+            SchemaBuilder::map(key.ok_or_else(|| missing("keySchema"))?, value.ok_or_else(|| missing("valueSchema"))?)
         }
         Type::Struct => {
             let not_a_list = || Error::data("Struct schema's \"fields\" argument is not an array.");
@@ -55,7 +66,7 @@ fn builder(kind: Type, json: &Json, options: &JsonOptions) -> Result<SchemaBuild
             for field in json["fields"].as_array().ok_or_else(not_a_list)? {
                 let name = field["field"].as_str();
                 let name = name.ok_or_else(|| Error::data("Struct schema's field name not specified properly"))?;
-                builder = builder.field(name, schema(field, options)?);
+                builder = add_field(builder, name, schema(field, options)?)?;
             }
             builder
         }

@@ -9,7 +9,7 @@ use super::logical;
 use super::plan::JsonOptions;
 use super::reader::{Node, Reader};
 use crate::java::HashMapOrder;
-use crate::null_check::check_field;
+use crate::value_check::check_field;
 
 /// Reads a value of `schema`.
 pub(super) fn value(reader: &mut Reader<'_>, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
@@ -42,6 +42,10 @@ fn decimal(reader: &mut Reader<'_>, node: Node, schema: &Schema) -> Result<Value
         Node::Number => reader.number()?.decimal()?,
         Node::String => {
             let bytes = base64(&reader.text()?).map_err(invalid)?;
+            if bytes.is_empty() {
+                let cause = Error::data("Zero length BigInteger").with_class("java.lang.NumberFormatException");
+                return Err(invalid(cause));
+            }
             Decimal::from_bytes(&bytes, logical::scale(schema).map_err(invalid)?)
         }
         other => {

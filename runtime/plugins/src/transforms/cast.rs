@@ -7,12 +7,13 @@ use couplet_api::data::{DATE, Datum, Field, Record, Schema, SchemaBuilder, Schem
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
-use super::row::{build, copy_basics, require_map, require_struct, values, with_basics};
+use super::row::{build, copy_basics, fields_of, require_map, require_struct, values, with_basics};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
-use crate::java::{HashMapOrder, class_of, low_bits, parse_double, to_string};
+use crate::java::{HashMapOrder, ascii_digits, class_of, low_bits, parse_double, to_string};
 use crate::json::{date_to_days, time_to_ms};
+use crate::value_check::with_default;
 use crate::values::date_format;
 
 config_def! {
@@ -194,7 +195,7 @@ impl Cast {
         };
         let kind = builder.clone().build().kind();
         if let Casts::Fields(_) = self.casts {
-            for field in schema.fields() {
+            for field in fields_of(schema)? {
                 let old = field.schema();
                 let new = match self.target(field.name()) {
                     None => old.clone(),
@@ -207,7 +208,7 @@ impl Cast {
             }
         }
         if let Some(default) = schema.default() {
-            builder = builder.default(cast(Some(schema), default, kind)?);
+            builder = with_default(builder, cast(Some(schema), default, kind)?)?;
         }
         Ok(builder.optional_if(schema.is_optional()).build())
     }
@@ -337,8 +338,9 @@ fn out_of_range(text: &str, cause: String) -> Error {
 
 /// `parseByte` and so on: a sign and digits, nothing else.
 fn parsed<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| {
-        let cause = match (text.parse::<i32>(), size_of::<T>()) {
+    let digits = ascii_digits(text);
+    digits.parse().map_err(|_| {
+        let cause = match (digits.parse::<i32>(), size_of::<T>()) {
             (Ok(_), 1 | 2) => format!("Value out of range. Value:\"{text}\" Radix:10"),
             _ => format!("For input string: \"{text}\""),
         };

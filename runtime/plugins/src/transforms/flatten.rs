@@ -6,11 +6,12 @@ use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
 use super::cast::type_of;
-use super::row::{add_field, build, copy_basics, or_default, require_map, require_struct, with_basics};
+use super::row::{build, copy_basics, or_default, require_map, require_struct, text_keys, with_basics};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
 use crate::java::class_of;
+use crate::value_check::add_field;
 
 config_def! {
     /// Settings of Flatten.
@@ -75,8 +76,9 @@ impl Flatten {
     }
 
     fn flatten_map(&self, entries: &[(Value, Value)], prefix: &str, flat: &mut Vec<(Value, Value)>) -> Result<()> {
-        for (key, value) in entries {
-            let name = self.name(prefix, key.as_str().unwrap_or_default());
+        for entry in text_keys(entries) {
+            let (key, value) = entry?;
+            let name = self.name(prefix, key);
             match (type_of(value), value) {
                 (_, Value::Null) => put(flat, name, Value::Null),
                 (Some(Type::Map), Value::Map(nested)) => self.flatten_map(nested, &name, flat)?,

@@ -69,7 +69,10 @@ impl HeaderFrom {
         let mut map = HashMapOrder::copy_of(require_map(&datum.value, &self.purpose)?);
         let mut headers = Vec::with_capacity(self.config.fields.len());
         for field in &self.config.fields {
-            headers.push(Datum::schemaless(datum.value.get(field).cloned().unwrap_or_default()));
+            let value = datum.value.get(field).cloned().unwrap_or_default();
+            // A struct brings its schema along.
+            let schema = value.as_struct().map(|row| row.schema().clone());
+            headers.push(Datum { schema, value });
             if self.moves {
                 map.remove(field);
             }

@@ -5,11 +5,12 @@ use couplet_api::data::{Datum, Record, SchemaBuilder};
 use couplet_api::transform::Transform;
 use couplet_api::{Result, config_def};
 
-use super::row::{add_field, build};
+use super::row::build;
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
 use crate::java::HashMapOrder;
+use crate::value_check::add_field;
 
 config_def! {
     /// Settings of HoistField.

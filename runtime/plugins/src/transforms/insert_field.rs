@@ -5,11 +5,12 @@ use couplet_api::data::{Datum, Record, Schema, SchemaBuilder, SchemaRef, Struct,
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
-use super::row::{add_field, checked, copy_basics, require_map, require_struct, values};
+use super::row::{checked, copy_basics, require_map, require_struct, values};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
 use crate::java::HashMapOrder;
+use crate::value_check::add_field;
 
 config_def! {
     /// Settings of InsertField.

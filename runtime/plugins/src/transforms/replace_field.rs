@@ -5,11 +5,12 @@ use couplet_api::data::{Datum, Record, SchemaRef};
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
-use super::row::{add_field, build, copy_basics, require_map, require_struct, values};
+use super::row::{build, copy_basics, require_map, require_struct, text_keys, values};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
 use crate::java::HashMapOrder;
+use crate::value_check::add_field;
 
 config_def! {
     /// Settings of ReplaceField.
@@ -106,8 +107,8 @@ impl Transform for ReplaceField {
             None => {
                 let entries = require_map(&datum.value, PURPOSE)?;
                 let mut map = HashMapOrder::with_capacity(entries.len());
-                for (key, value) in entries {
-                    let name = key.as_str().unwrap_or_default();
+                for entry in text_keys(entries) {
+                    let (name, value) = entry?;
                     if self.keeps(name) {
                         map.put(self.renamed(name), value.clone());
                     }
@@ -138,7 +139,14 @@ impl ReplaceField {
     fn schema(&self, schema: &SchemaRef) -> Result<SchemaRef> {
         let mut builder = copy_basics(schema);
         for field in schema.fields().iter().filter(|f| self.keeps(f.name())) {
-            builder = add_field(builder, self.renamed(field.name()), field.schema().clone())?;
+            let new = self.renamed(field.name());
+            // The value is looked up under the old name of the new one, which need not be this field's.
+            if let Some((old, _)) = self.renames.iter().rev().find(|(_, name)| name == new)
+                && schema.field(old).is_none()
+            {
+                return Err(Error::data(format!("{old} is not a valid field name")));
+            }
+            builder = add_field(builder, new, field.schema().clone())?;
         }
         Ok(builder.build())
     }

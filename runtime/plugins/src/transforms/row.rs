@@ -5,8 +5,8 @@ use std::sync::Arc;
 use couplet_api::data::{Field, Schema, SchemaBuilder, SchemaRef, Struct, Type, Value};
 use couplet_api::{Error, Result};
 
-use crate::java::class_of;
-use crate::null_check::check_field;
+use crate::java::{cast_failure, class_of};
+use crate::value_check::check_field;
 
 /// The struct that `value` must be; `purpose` says for what.
 ///
@@ -29,6 +29,29 @@ pub(super) fn require_map<'a>(value: &'a Value, purpose: &str) -> Result<&'a [(V
     })
 }
 
+/// The fields of a schema that must be a struct's.
+///
+/// # Errors
+/// When it is none.
+pub(super) fn fields_of(schema: &Schema) -> Result<&[Field]> {
+    match schema.kind() {
+        Type::Struct => Ok(schema.fields()),
+        _ => Err(Error::data("Cannot list fields on non-struct type")),
+    }
+}
+
+/// The text keys and values of a map of which they are all text keys.
+///
+/// # Errors
+/// `ClassCastException`, as names of fields are made of them.
+pub(super) fn text_keys(entries: &[(Value, Value)]) -> impl Iterator<Item = Result<(&str, &Value)>> {
+    entries.iter().map(|(key, value)| match key {
+        Value::Str(text) => Ok((text.as_str(), value)),
+        Value::Null => Ok(("null", value)),
+        other => Err(cast_failure(other, "java.lang.String")),
+    })
+}
+
 /// A struct schema with name, version, doc and parameters of `schema`, required and without fields.
 pub(super) fn copy_basics(schema: &Schema) -> SchemaBuilder {
     with_basics(schema, SchemaBuilder::new(Type::Struct))
@@ -44,23 +67,6 @@ pub(super) fn with_basics(schema: &Schema, builder: SchemaBuilder) -> SchemaBuil
         builder = builder.parameter(key.clone(), value.clone());
     }
     builder
-}
-
-/// `builder` with one more field.
-///
-/// # Errors
-/// When the name is empty or there is a field of that name.
-pub(super) fn add_field(builder: SchemaBuilder, name: &str, schema: SchemaRef) -> Result<SchemaBuilder> {
-    let refused =
-        |problem: String| Error::data(problem).with_class("org.apache.kafka.connect.errors.SchemaBuilderException");
-    if name.is_empty() {
-        return Err(refused("fieldName cannot be null.".to_owned()));
-    }
-    // A builder does not tell its fields, so it is looked at as the schema it would be; schemas are made once per shape.
-    if builder.clone().build().field(name).is_some() {
-        return Err(refused(format!("Cannot create field because of field name duplication {name}")));
-    }
-    Ok(builder.field(name, schema))
 }
 
 /// A stored value, or the default of its schema in place of null.

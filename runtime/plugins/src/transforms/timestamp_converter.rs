@@ -5,7 +5,7 @@ use couplet_api::data::{DATE, Datum, Record, Schema, SchemaBuilder, SchemaRef, S
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
-use super::row::{build, copy_basics, require_map, require_struct, values};
+use super::row::{build, copy_basics, fields_of, require_map, require_struct, values};
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
@@ -190,7 +190,7 @@ impl TimestampConverter {
             true => self.target.schema(field.schema().is_optional()),
             false => field.schema().clone(),
         };
-        let fields = schema.fields().iter();
+        let fields = fields_of(schema)?.iter();
         let builder = fields.fold(copy_basics(schema), |b, f| b.field(f.name(), field_schema(f)));
         let builder = builder.optional_if(schema.is_optional());
         match schema.default().and_then(Value::as_struct) {

@@ -5,11 +5,12 @@ use couplet_api::data::{Datum, Record, SchemaBuilder, SchemaRef};
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
-use super::row::{add_field, build, or_default, require_map, require_struct};
+use super::row::{build, or_default, require_map, require_struct};
 use super::schema_cache::SchemaCache;
 use super::validators::non_empty_list;
 use crate::first_problem;
 use crate::java::HashMapOrder;
+use crate::value_check::add_field;
 
 config_def! {
     /// Settings of ValueToKey.

@@ -4,7 +4,7 @@ use couplet_api::data::{Datum, Decimal, Schema, SchemaBuilder, SchemaRef, Type, 
 
 use super::align::{Merger, convert};
 use super::tokens::{Tokens, trim};
-use crate::java::DateFormat;
+use crate::java::{DateFormat, ascii_digits, digit};
 
 /// Deeper nesting is not read; the JVM's stack ends somewhere there too.
 const DEPTH_MAX: usize = 200;
@@ -96,12 +96,12 @@ impl Parser<'_> {
 
     fn token(&mut self, embedded: bool, token: &str) -> Result<Parsed> {
         let first = token.chars().next().unwrap_or_default();
-        if first.is_ascii_digit()
+        if digit(first).is_some()
             && let Some(date) = self.tokens_as_date(token)
         {
             return Ok(date);
         }
-        if (first.is_ascii_digit() || matches!(first, '+' | '-'))
+        if (digit(first).is_some() || matches!(first, '+' | '-'))
             && let Some(number) = number(token)
         {
             return Ok(number);
@@ -229,7 +229,7 @@ fn date(token: &str) -> Option<Parsed> {
 }
 
 fn number(token: &str) -> Option<Parsed> {
-    let decimal: Decimal = token.parse().ok()?;
+    let decimal: Decimal = ascii_digits(token).parse().ok()?;
     if let Some(integer) = integer(&decimal) {
         return Some(match integer {
             -128..=127 => Datum::new(Schema::int8(), integer as i8),

@@ -97,6 +97,8 @@ fn check_from(name: &str, case: &Json, converter: &Role, differences: &mut golde
         (Some(want), Some(got)) => {
             differences.check_bytes(name, &want, &got);
             match converter.read(Some(&got)) {
+                // SimpleHeaderConverter makes no value at all of the text `null`.
+                Ok(back) if back.is_null() && case["roundtrip"].is_null() => {}
                 Ok(back) => differences.check(name, &case["roundtrip"], &envelope::write(&back)),
                 Err(problem) => check_error(name, case, &error("roundtrip", &problem), differences),
             }

@@ -1,8 +1,10 @@
 //! `java.text.SimpleDateFormat` with the time zone UTC and English names: the pattern language of timestamp transforms.
 
+mod calendar;
 mod format;
 mod parse;
 mod pattern;
+mod zone;
 
 use std::sync::LazyLock;
 
@@ -82,6 +84,13 @@ mod tests {
             ("yyyy z", "2023 GMT+02:00", Some(1_672_531_200_000 - 7_200_000)),
             ("h:mm a", "10:13 PM", Some((22 * 60 + 13) * 60_000)),
             ("yy", "99", Some(915_148_800_000)),
+            ("YYYY-'W'ww-u", "2020-W53-5", Some(1_609_459_200_000)),
+            ("yyyy-'W'ww-E", "2023-W46-Tue", Some(1_699_920_000_000)),
+            ("yyyy MMMM W E", "2023 November 3 Tue", Some(1_699_920_000_000)),
+            ("yyyy-MM F EEE", "2023-11 2 Tue", Some(1_699_920_000_000)),
+            ("yyyy MM dd", "2023  11   14", Some(1_699_920_000_000)),
+            ("yyyy", "\u{662}\u{660}\u{662}\u{663}", Some(1_672_531_200_000)),
+            ("yyyy z", "2023 PST", None),
             ("yyyy-MM-dd", "garbage", None),
             ("yyyy", "", None),
         ];

@@ -1,26 +1,21 @@
+use super::calendar::{Field, Fields, iso_weekday};
 use super::pattern::{DateFormat, Part};
-use super::{MONTHS, WEEKDAYS};
+use super::{MONTHS, WEEKDAYS, zone};
 use crate::java::civil::{from_days, to_days};
+use crate::java::digit::digit;
 
-/// Two-digit years lie within 80 years before and 20 years after this day, 1 January of the century's turn plus the
-/// running year: Java takes the day the format was made.
+const DAY_MS: i64 = 86_400_000;
+/// Two-digit years lie within 80 years before and 20 years after now; Java takes the moment the format was made.
 const PIVOT_BACK_YEARS: i64 = 80;
 
-/// What was read so far; absent fields are those of the epoch.
-#[derive(Debug, Default)]
-struct Fields {
-    before_christ: bool,
-    year: Option<i64>,
-    month: Option<i64>,
-    day: Option<i64>,
-    day_of_year: Option<i64>,
-    hour: Option<i64>,
-    hour_of_half: Option<i64>,
-    afternoon: bool,
-    minute: i64,
-    second: i64,
-    ms: i64,
-    offset_minutes: i64,
+/// What is parsed: the fields read so far, and what two-digit years mean.
+struct Parse {
+    fields: Fields,
+    /// The first moment that a year of two digits can be in.
+    century_start_ms: i64,
+    century_start_year: i64,
+    /// Whether the two digits are those of the first year: the rest decides on which side of the start it is.
+    year_is_ambiguous: bool,
 }
 
 impl DateFormat {
@@ -28,41 +23,22 @@ impl DateFormat {
     /// count on into the next larger one.
     ///
     /// # Errors
-    /// The message of Java's `ParseException`.
+    /// The message of Java's `ParseException`, or the name of a time zone that is not known here.
     pub(crate) fn parse(&self, text: &str) -> Result<i64, String> {
-        let unparseable = || format!("Unparseable date: \"{text}\"");
-        let fields = self.fields(text).ok_or_else(unparseable)?;
-        if !self.tells_days() {
-            return Err(format!(
-                "reading dates by week or weekday is not supported, as the pattern {} asks",
-                self.pattern()
-            ));
-        }
-        fields.instant().ok_or_else(unparseable)
-    }
-
-    /// Whether dates can be read with this pattern: those told by weeks and weekdays alone cannot.
-    fn tells_days(&self) -> bool {
-        let has = |letters: &[u8]| {
-            self.parts.iter().any(|part| matches!(part, Part::Field { letter, .. } if letters.contains(letter)))
-        };
-        !has(b"YwWF") && (has(b"dD") || !has(b"Eu"))
-    }
-
-    fn fields(&self, text: &str) -> Option<Fields> {
-        let mut fields = Fields::default();
+        let mut parse = Parse::now();
         let mut rest = text;
         for (at, part) in self.parts.iter().enumerate() {
-            match part {
-                Part::Text(expected) => rest = skip_text(rest, expected)?,
+            let behind = match part {
+                Part::Text(expected) => rest.strip_prefix(expected.as_str()),
                 Part::Field { letter, count } => {
                     // Numbers that touch take just their own digits.
                     let touching = self.parts.get(at + 1).is_some_and(is_numeric);
-                    rest = fields.read(*letter, *count, touching && is_numeric(part), rest)?;
+                    parse.read(*letter, *count, touching, rest)?
                 }
-            }
+            };
+            rest = behind.ok_or_else(|| format!("Unparseable date: \"{text}\""))?;
         }
-        Some(fields)
+        Ok(parse.instant())
     }
 }
 
@@ -74,46 +50,25 @@ fn is_numeric(part: &Part) -> bool {
     }
 }
 
-/// Blanks of the pattern stand for any number of blanks, also before other text.
-fn skip_text<'a>(text: &'a str, expected: &str) -> Option<&'a str> {
-    let blank = [' ', '\t'];
-    let mut rest = text;
-    for c in expected.chars() {
-        if blank.contains(&c) {
-            let trimmed = rest.trim_start_matches(blank);
-            if trimmed.len() == rest.len() {
-                return None;
-            }
-            rest = trimmed;
-        } else {
-            rest = rest.strip_prefix(c)?;
-        }
-    }
-    Some(rest)
-}
-
-/// A number with its sign, as the `int` Java makes of it; blanks before it are skipped. With a `window` it is looked
-/// for in that many characters, blanks and sign included. Also its number of digits.
-fn number(text: &str, window: Option<usize>) -> Option<(i64, usize, &str)> {
-    let looked_at = match window {
-        Some(length) => text.get(..length)?,
-        None => text,
-    };
-    let signed = looked_at.trim_start_matches([' ', '\t']);
-    let digits = signed.strip_prefix('-').unwrap_or(signed);
-    let width = digits.bytes().take_while(u8::is_ascii_digit).count();
-    if width == 0 {
+/// A number with its sign, as the `int` Java makes of it. Also its number of digits.
+fn number(text: &str) -> Option<(i64, usize, &str)> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let behind = digits.trim_start_matches(|c| digit(c).is_some());
+    let read = &digits[..digits.len() - behind.len()];
+    if read.is_empty() {
         return None;
     }
-    let end = looked_at.len() - digits.len() + width;
-    // Longs lose their high bits, larger numbers stop at the end of the range.
-    let value = match digits[..width].parse::<i64>() {
-        Ok(long) if signed.len() > digits.len() => -long as i32,
-        Ok(long) => long as i32,
-        Err(_) if signed.len() > digits.len() => i32::MIN,
-        Err(_) => i32::MAX,
+    let sign = if digits.len() < text.len() { -1 } else { 1 };
+    let magnitude = read.chars().filter_map(digit).try_fold(0_i64, |sum, d| {
+        // Longs lose their high bits, larger numbers stop at the end of the range.
+        sum.checked_mul(10)?.checked_add(i64::from(d))
+    });
+    let value = match magnitude {
+        Some(long) => (sign * long) as i32,
+        None if sign < 0 => i32::MIN,
+        None => i32::MAX,
     };
-    Some((i64::from(value), width, &text[end..]))
+    Some((i64::from(value), read.chars().count(), behind))
 }
 
 /// The position of a name, full or shortened to three letters, and the text behind it.
@@ -124,122 +79,98 @@ fn name<'a>(text: &'a str, names: &[&str]) -> Option<(i64, &'a str)> {
     Some((at as i64, &text[length..]))
 }
 
-impl Fields {
-    fn read<'a>(&mut self, letter: u8, count: usize, touching: bool, text: &'a str) -> Option<&'a str> {
-        match letter {
-            b'M' | b'L' if count >= 3 => {
-                let (month, rest) = name(text, &MONTHS)?;
-                self.month = Some(month);
-                Some(rest)
-            }
-            b'E' => name(text, &WEEKDAYS).map(|(_, rest)| rest),
-            b'a' => {
-                let (half, rest) = [("AM", false), ("PM", true)].into_iter().find_map(|(label, afternoon)| {
-                    let start = text.get(..2)?;
-                    start.eq_ignore_ascii_case(label).then_some((afternoon, &text[2..]))
-                })?;
-                self.afternoon = half;
-                Some(rest)
-            }
-            b'G' => {
-                self.before_christ = text.get(..2)?.eq_ignore_ascii_case("BC");
-                (self.before_christ || text[..2].eq_ignore_ascii_case("AD")).then_some(&text[2..])
-            }
+impl Parse {
+    fn now() -> Self {
+        let now = couplet_api::clock::Clock::now_ms(&couplet_api::clock::SystemClock);
+        let (year, month, day) = from_days(now.div_euclid(DAY_MS));
+        let year = year - PIVOT_BACK_YEARS;
+        let century_start_ms = to_days(year, month, i64::from(day)) * DAY_MS + now.rem_euclid(DAY_MS);
+        Parse { fields: Fields::default(), century_start_ms, century_start_year: year, year_is_ambiguous: false }
+    }
+
+    fn instant(mut self) -> i64 {
+        let ms = self.fields.instant();
+        if !self.year_is_ambiguous || ms >= self.century_start_ms {
+            return ms;
+        }
+        self.fields.add_years(100);
+        self.fields.instant()
+    }
+
+    /// Reads one field; `None` when the text has none here.
+    fn read<'a>(&mut self, letter: u8, count: usize, touching: bool, text: &'a str) -> Result<Option<&'a str>, String> {
+        // Blanks before a field are skipped, but names begin where the text does.
+        let trimmed = text.trim_start_matches([' ', '\t']);
+        if trimmed.is_empty() {
+            return Ok(None);
+        }
+        let names: (Field, &[&str], i64) = match letter {
+            b'M' | b'L' if count >= 3 => (Field::Month, &MONTHS, 0),
+            b'E' => (Field::DayOfWeek, &WEEKDAYS, 1),
+            b'a' => (Field::AmPm, &["AM", "PM"], 0),
+            b'G' => (Field::Era, &["BC", "AD"], 0),
             b'z' | b'Z' | b'X' => {
-                let (offset, rest) = zone(text, letter, count)?;
-                self.offset_minutes = offset;
-                Some(rest)
+                let Some((offset_minutes, rest)) = zone::parse(trimmed, letter, count)? else { return Ok(None) };
+                self.fields.offset_ms = offset_minutes * 60_000;
+                return Ok(Some(rest));
             }
-            _ => {
-                let (value, width, rest) = number(text, touching.then_some(count))?;
-                self.set(letter, count, value, width);
-                Some(rest)
-            }
-        }
-    }
-
-    fn set(&mut self, letter: u8, count: usize, value: i64, width: usize) {
-        match letter {
-            b'y' if count <= 2 && width == 2 && value >= 0 => self.year = Some(full_year(value)),
-            b'y' => self.year = Some(value),
-            b'M' | b'L' => self.month = Some(value - 1),
-            b'd' => self.day = Some(value),
-            b'D' => self.day_of_year = Some(value),
-            b'H' => self.hour = Some(value),
-            b'k' => self.hour = Some(if value == 24 { 0 } else { value }),
-            b'K' => self.hour_of_half = Some(value),
-            b'h' => self.hour_of_half = Some(if value == 12 { 0 } else { value }),
-            b'm' => self.minute = value,
-            b's' => self.second = value,
-            b'S' => self.ms = value,
-            // A weekday beside a date tells nothing new.
-            _ => {}
-        }
-    }
-
-    fn instant(&self) -> Option<i64> {
-        let year = self.year.unwrap_or(1970);
-        let year = if self.before_christ { 1 - year } else { year };
-        let month = self.month.unwrap_or(0);
-        let year = year.checked_add(month.div_euclid(12))?;
-        if year.unsigned_abs() > 290_000_000 {
-            return None;
-        }
-        let first_of_month = to_days(year, month.rem_euclid(12) as u32 + 1, 1);
-        let days = match (self.day, self.day_of_year) {
-            (None, Some(day)) => to_days(year, 1, 1).checked_add(day - 1)?,
-            (day, _) => first_of_month.checked_add(day.unwrap_or(1) - 1)?,
+            _ => return Ok(self.read_number(letter, count, touching, text, trimmed)),
         };
-        let half = if self.afternoon { 12 } else { 0 };
-        let hours = self.hour.or_else(|| self.hour_of_half.map(|h| h + half)).unwrap_or(half);
-        let minutes = days.checked_mul(24)?.checked_add(hours)?.checked_mul(60)?.checked_add(self.minute)?;
-        let seconds = minutes.checked_sub(self.offset_minutes)?.checked_mul(60)?.checked_add(self.second)?;
-        seconds.checked_mul(1000)?.checked_add(self.ms)
+        let (field, names, first) = names;
+        let Some((at, rest)) = name(text, names) else { return Ok(None) };
+        self.fields.set(field, at + first);
+        Ok(Some(rest))
     }
-}
 
-/// The year that two digits mean.
-fn full_year(two_digits: i64) -> i64 {
-    let now = couplet_api::clock::Clock::now_ms(&couplet_api::clock::SystemClock);
-    let (this_year, ..) = from_days(now.div_euclid(86_400_000));
-    let start = this_year - PIVOT_BACK_YEARS;
-    start + (two_digits - start).rem_euclid(100)
-}
-
-/// Offset from UTC in minutes: `Z`, `UTC`, `GMT+1:00`, `+0100`, `+01:00`, `+01`.
-fn zone(text: &str, letter: u8, count: usize) -> Option<(i64, &str)> {
-    if letter == b'X' && text.starts_with('Z') {
-        return Some((0, &text[1..]));
+    fn read_number<'a>(
+        &mut self,
+        letter: u8,
+        count: usize,
+        touching: bool,
+        text: &'a str,
+        trimmed: &'a str,
+    ) -> Option<&'a str> {
+        // The digits looked at are counted from before the blanks.
+        let behind_window = match touching {
+            true => &text[text.char_indices().nth(count - 1).map(|(at, c)| at + c.len_utf8())?..],
+            false => "",
+        };
+        let window = trimmed.get(..trimmed.len().checked_sub(behind_window.len())?)?;
+        let (value, width, unread) = number(window)?;
+        let signed = window.starts_with('-');
+        self.set(letter, count, value, if signed { 0 } else { width });
+        Some(&trimmed[window.len() - unread.len()..])
     }
-    let named = ["UTC", "GMT"].into_iter().find_map(|name| text.strip_prefix(name));
-    let rest = match named {
-        Some(rest) if letter != b'X' => {
-            if !rest.starts_with(['+', '-']) {
-                return Some((0, rest));
+
+    /// `width`: how many digits there were; 0 for a signed number.
+    fn set(&mut self, letter: u8, count: usize, value: i64, width: usize) {
+        let (field, value) = match letter {
+            b'y' | b'Y' => {
+                let field = if letter == b'y' { Field::Year } else { Field::WeekYear };
+                (field, if count <= 2 && width == 2 { self.full_year(value) } else { value })
             }
-            rest
-        }
-        _ => text,
-    };
-    let sign = match rest.bytes().next()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
-    };
-    let rest = &rest[1..];
-    let hour_width = if named.is_some() && rest.as_bytes().get(1) == Some(&b':') { 1 } else { 2 };
-    let hours: i64 = digits(rest, hour_width)?;
-    let rest = &rest[hour_width..];
-    if letter == b'X' && count == 1 {
-        return Some((sign * hours * 60, rest));
+            b'M' | b'L' => (Field::Month, value - 1),
+            b'w' => (Field::WeekOfYear, value),
+            b'W' => (Field::WeekOfMonth, value),
+            b'd' => (Field::DayOfMonth, value),
+            b'D' => (Field::DayOfYear, value),
+            b'F' => (Field::DayOfWeekInMonth, value),
+            b'u' => (Field::DayOfWeek, iso_weekday(value)),
+            b'H' => (Field::HourOfDay, value),
+            b'k' => (Field::HourOfDay, if value == 24 { 0 } else { value }),
+            b'K' => (Field::Hour, value),
+            b'h' => (Field::Hour, if value == 12 { 0 } else { value }),
+            b'm' => (Field::Minute, value),
+            b's' => (Field::Second, value),
+            _ => (Field::Millisecond, value),
+        };
+        self.fields.set(field, value);
     }
-    // Zone names and three X have a colon, numbers and two X have none.
-    let with_colon = named.is_some() || (letter == b'X' && count == 3);
-    let rest = if with_colon { rest.strip_prefix(':')? } else { rest };
-    let minutes = digits(rest, 2)?;
-    Some((sign * (hours * 60 + minutes), &rest[2..]))
-}
 
-fn digits(text: &str, width: usize) -> Option<i64> {
-    text.get(..width).filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+    /// The year that two digits mean.
+    const fn full_year(&mut self, two_digits: i64) -> i64 {
+        let start = self.century_start_year % 100;
+        self.year_is_ambiguous = two_digits == start;
+        two_digits + self.century_start_year / 100 * 100 + if two_digits < start { 100 } else { 0 }
+    }
 }

@@ -40,9 +40,12 @@ impl DateFormat {
         if quoted {
             return Err("Unterminated quote".to_owned());
         }
-        let too_long = parts.iter().any(|p| matches!(p, Part::Field { letter: b'X', count: 4.. }));
-        if too_long {
-            return Err("invalid ISO 8601 format: length=4".to_owned());
+        let too_long = parts.iter().find_map(|p| match p {
+            Part::Field { letter: b'X', count: count @ 4.. } => Some(count),
+            _ => None,
+        });
+        if let Some(count) = too_long {
+            return Err(format!("invalid ISO 8601 format: length={count}"));
         }
         Ok(DateFormat { pattern: pattern.to_owned(), parts })
     }

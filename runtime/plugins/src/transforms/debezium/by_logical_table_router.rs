@@ -11,8 +11,9 @@ use super::name_adjuster::NameAdjuster;
 use crate::first_problem;
 use crate::java::JavaRegex;
 use crate::transforms::Class;
-use crate::transforms::row::{add_field, build, copy_basics, require_struct, values};
+use crate::transforms::row::{build, copy_basics, require_struct, values};
 use crate::transforms::schema_cache::SchemaCache;
+use crate::value_check::add_field;
 
 pub(super) const BY_LOGICAL_TABLE_ROUTER: Class = Class {
     name: "io.debezium.transforms.ByLogicalTableRouter",

@@ -12,9 +12,10 @@ use super::event::is_envelope;
 use crate::first_problem;
 use crate::transforms::Class;
 use crate::transforms::replace_field::ReplaceField;
-use crate::transforms::row::{add_field, checked, copy_basics, or_default, require_struct, values};
+use crate::transforms::row::{checked, copy_basics, or_default, require_struct, values};
 use crate::transforms::schema_cache::SchemaCache;
 use crate::transforms::side::Side;
+use crate::value_check::add_field;
 use config::{ExtractNewRecordStateConfig, Handling};
 use field_reference::FieldReference;
 

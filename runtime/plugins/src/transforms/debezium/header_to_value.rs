@@ -8,8 +8,9 @@ use couplet_api::{Error, Result, config_def};
 use super::checks::{no_empty_items, no_spaces, refused, required, required_list};
 use crate::first_problem;
 use crate::transforms::Class;
-use crate::transforms::row::{add_field, checked, copy_basics, require_struct, values};
+use crate::transforms::row::{checked, copy_basics, require_struct, values};
 use crate::transforms::schema_cache::SchemaCache;
+use crate::value_check::add_field;
 
 pub(super) const HEADER_TO_VALUE: Class =
     Class { name: "io.debezium.transforms.HeaderToValue", config_def: HeaderToValueConfig::config_def, create };

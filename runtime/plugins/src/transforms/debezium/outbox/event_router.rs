@@ -13,8 +13,9 @@ use crate::json::Recent;
 use crate::transforms::Class;
 use crate::transforms::debezium::event::{AFTER, OPERATION, change_event, get, get_string, wrong_type};
 use crate::transforms::debezium::name_adjuster::NameAdjuster;
-use crate::transforms::row::{add_field, checked, require_struct};
+use crate::transforms::row::{checked, require_struct};
 use crate::transforms::schema_cache::SchemaCache;
+use crate::value_check::add_field;
 
 pub(in crate::transforms::debezium) const EVENT_ROUTER: Class =
     Class { name: "io.debezium.transforms.outbox.EventRouter", config_def: EventRouterConfig::config_def, create };
