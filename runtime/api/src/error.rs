@@ -1,6 +1,8 @@
 //! The one error type of the plugin world, and the one table that says what an error means for a task.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// Result of everything a plugin does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,6 +19,9 @@ pub enum Kind {
     Remote,
     /// The external system refused our credentials or rights.
     Auth,
+    /// A converter first has to get something by I/O; see [`crate::converter::Converter::resolve`]. Never leaves the
+    /// engine's pipeline.
+    Lookup,
     /// Another generation of this task owns the work now.
     Fenced,
     /// Something failed that neither waiting nor skipping a record can mend.
@@ -44,7 +49,7 @@ impl Kind {
         match self {
             Kind::Remote => Disposition::Retry,
             Kind::Data => Disposition::TolerateRecord,
-            Kind::Config | Kind::Auth | Kind::Fatal | Kind::Bug => Disposition::FailTask,
+            Kind::Config | Kind::Auth | Kind::Lookup | Kind::Fatal | Kind::Bug => Disposition::FailTask,
             Kind::Fenced => Disposition::StopQuietly,
         }
     }
@@ -55,8 +60,21 @@ impl Kind {
             Kind::Config => "org.apache.kafka.common.config.ConfigException",
             Kind::Data => "org.apache.kafka.connect.errors.DataException",
             Kind::Remote => "org.apache.kafka.connect.errors.RetriableException",
-            Kind::Auth | Kind::Fenced | Kind::Fatal | Kind::Bug => "org.apache.kafka.connect.errors.ConnectException",
+            Kind::Auth | Kind::Lookup | Kind::Fenced | Kind::Fatal | Kind::Bug => {
+                "org.apache.kafka.connect.errors.ConnectException"
+            }
         }
+    }
+}
+
+/// What a converter has to get before it can convert; only that converter knows what is inside.
+#[derive(Clone)]
+pub struct Lookup(Arc<dyn Any + Send + Sync>);
+
+impl Lookup {
+    /// What was put in, if it is a `T`.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
     }
 }
 
@@ -70,12 +88,13 @@ struct Inner {
     class: &'static str,
     message: String,
     cause: Option<Error>,
+    lookup: Option<Lookup>,
 }
 
 impl Error {
     /// An error of `kind`. Wire-visible messages are spelled as the JVM spells them.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, class: kind.default_class(), message: message.into(), cause: None }))
+        Error(Box::new(Inner { kind, class: kind.default_class(), message: message.into(), cause: None, lookup: None }))
     }
 
     /// [`Kind::Config`].
@@ -108,6 +127,13 @@ impl Error {
         Self::new(Kind::Bug, message)
     }
 
+    /// [`Kind::Lookup`]: `what` has to be got first.
+    pub fn lookup(what: impl Any + Send + Sync) -> Self {
+        let mut error = Self::new(Kind::Lookup, "the converter needs a lookup where none can be made");
+        error.0.lookup = Some(Lookup(Arc::new(what)));
+        error
+    }
+
     /// Shows `class` (a Java class name) instead of the kind's default where clients see a class.
     #[must_use]
     pub fn with_class(mut self, class: &'static str) -> Self {
@@ -133,12 +159,17 @@ impl Error {
             Kind::Config | Kind::Data => self.class(),
             _ => kind.default_class(),
         };
-        Error(Box::new(Inner { kind, class, message: message.into(), cause: Some(self) }))
+        Error(Box::new(Inner { kind, class, message: message.into(), cause: Some(self), lookup: None }))
     }
 
     /// What the engine acts on.
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// What has to be got first, if that is what the error says.
+    pub fn wanted(&self) -> Option<&Lookup> {
+        self.0.lookup.as_ref()
     }
 
     /// The Java class name shown to clients.

@@ -4,7 +4,12 @@ use couplet_engine::plugins::Plugins;
 
 /// Every plugin of this binary.
 pub fn plugins() -> Plugins {
-    let lists =
-        [couplet_plugins::plugins(), couplet_file::plugins(), couplet_postgres::plugins(), couplet_s3::plugins()];
+    let lists = [
+        couplet_plugins::plugins(),
+        couplet_registry::plugins(),
+        couplet_file::plugins(),
+        couplet_postgres::plugins(),
+        couplet_s3::plugins(),
+    ];
     Plugins::new(lists.concat())
 }

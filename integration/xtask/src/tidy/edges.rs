@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime/api", &[]),
     ("runtime/plugins", &["runtime/api"]),
     ("runtime/tls", &["runtime/api"]),
+    ("runtime/registry", &["runtime/api", "runtime/plugins", "runtime/tls"]),
     ("runtime/kafka", &["runtime/api", "runtime/tls"]),
     ("runtime/group", &["runtime/api", "runtime/tls"]),
     ("runtime/engine", &["runtime/api", "runtime/plugins", "runtime/kafka", "runtime/group", "runtime/tls"]),

@@ -145,7 +145,7 @@ impl ErrantRecordReporter for ErrantReporter {
     async fn report(&self, record: &SinkRecord, error: Error) -> Result<()> {
         let raw = match self.current.find(record) {
             Some(raw) => raw,
-            None => self.pipeline.to_consumed(record)?,
+            None => self.pipeline.to_consumed(record).await?,
         };
         let failed = StageError { stage: Stage::TaskPut, class: SINK_TASK, error };
         self.reporter.report_consumed(&raw, failed).await?;

@@ -8,12 +8,16 @@ use couplet_api::converter::{Converter, HeaderConverter};
 use couplet_api::data::{Header, Record, SinkRecord, TimestampType};
 use couplet_api::predicate::Predicate;
 use couplet_api::transform::Transform;
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::ConsumedRecord;
+use futures::future::BoxFuture;
 
 use crate::connector_config::{ConnectorConfig, PREDICATES, TRANSFORMS};
 use crate::errors::{Stage, StageError};
 use crate::plugins::Plugins;
+
+/// Most lookups that converters may want for one record: a schema, what it refers to, key and value.
+pub(super) const LOOKUPS_MAX: u32 = 16;
 
 /// A plugin and the class name it goes by in reports.
 struct Named<T: ?Sized> {
@@ -130,6 +134,24 @@ impl Pipeline {
         Ok(Encoded { key, value, headers })
     }
 
+    /// Gets what a converter wanted when it failed with `Kind::Lookup`; then the record is converted again. After `tries`
+    /// lookups for one record it is given up.
+    pub(super) fn resolve(&self, failed: StageError, tries: u32) -> BoxFuture<'static, Result<(), StageError>> {
+        let converter = match failed.stage {
+            Stage::KeyConverter => Some(self.key.plugin.clone()),
+            Stage::ValueConverter => Some(self.value.plugin.clone()),
+            _ => None,
+        };
+        let StageError { stage, class, error } = failed;
+        Box::pin(async move {
+            let outcome = match (converter, error.wanted()) {
+                (Some(converter), Some(lookup)) if tries < LOOKUPS_MAX => converter.resolve(lookup).await,
+                _ => Err(error),
+            };
+            outcome.map_err(|error| StageError { stage, class, error })
+        })
+    }
+
     /// Converts and transforms a record that was read; `None`: a transform dropped it.
     pub(super) fn decode(&self, raw: &ConsumedRecord) -> Result<Option<SinkRecord>, StageError> {
         let failed = |stage, class| move |error| StageError { stage, class, error };
@@ -166,9 +188,19 @@ impl Pipeline {
     ///
     /// # Errors
     /// `Kind::Data` when it cannot be converted back.
-    pub(crate) fn to_consumed(&self, record: &SinkRecord) -> Result<ConsumedRecord> {
+    pub(crate) async fn to_consumed(&self, record: &SinkRecord) -> Result<ConsumedRecord> {
         let mut out = BytesMut::new();
-        let encoded = self.encode(&record.record, &mut out).map_err(|failed| failed.error)?;
+        let mut tries = 0;
+        let encoded = loop {
+            match self.encode(&record.record, &mut out) {
+                Ok(encoded) => break encoded,
+                Err(failed) if failed.error.kind() == Kind::Lookup => {
+                    self.resolve(failed, tries).await.map_err(|failed| failed.error)?;
+                    tries += 1;
+                }
+                Err(failed) => return Err(failed.error),
+            }
+        };
         let bytes = out.freeze();
         Ok(ConsumedRecord {
             topic: record.original.topic.clone(),

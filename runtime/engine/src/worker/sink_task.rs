@@ -8,7 +8,7 @@ use couplet_api::connector::SinkPlugin;
 use couplet_api::data::{SinkRecord, TopicPartition};
 use couplet_api::error::Disposition;
 use couplet_api::sink::{ErrantRecordReporter, Offsets, SinkRequests, SinkTask, SinkTaskContext};
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::{Admin, ClientSettings, ConsumedRecord, Consumer, ConsumerEvent, RecordBatch, Role};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -289,7 +289,11 @@ impl SinkLoop {
     async fn convert(&mut self, run: &TaskRun) -> Result<bool> {
         let Some(mut pending) = self.pending.take() else { return Ok(true) };
         while let Some(raw) = pending.raw.get(pending.converted) {
-            match self.pipeline.decode(raw) {
+            let Some(decoded) = self.decode(raw, run).await else {
+                self.pending = Some(pending);
+                return Ok(false);
+            };
+            match decoded {
                 Ok(Some(record)) => pending.records.push(record),
                 Ok(None) => {}
                 Err(failed) if self.schedule_conversion(&failed, run) => {
@@ -303,6 +307,23 @@ impl SinkLoop {
         }
         self.pending = Some(pending);
         Ok(true)
+    }
+
+    /// Converts one record; what converters still need is got first. `None`: the task is stopped meanwhile.
+    async fn decode(&self, raw: &ConsumedRecord, run: &TaskRun) -> Option<Result<Option<SinkRecord>, StageError>> {
+        let mut tries = 0;
+        loop {
+            match self.pipeline.decode(raw) {
+                Err(failed) if failed.error.kind() == Kind::Lookup => {
+                    let resolved = run.unless_stopped(self.pipeline.resolve(failed, tries)).await?;
+                    if let Err(failed) = resolved {
+                        return Some(Err(failed));
+                    }
+                    tries += 1;
+                }
+                outcome => return Some(outcome),
+            }
+        }
     }
 
     /// Plans another try of a conversion, if its kind and `errors.retry.timeout` allow.

@@ -52,6 +52,8 @@ pub(super) enum Hold {
     Budget,
     /// A topic is looked for or created.
     Topic(Arc<str>, BoxFuture<'static, Result<()>>),
+    /// A converter gets what it needs for the record that is ready.
+    Lookup(BoxFuture<'static, Result<(), StageError>>),
     /// The next try of a record, not before this.
     Retry(Instant),
 }
@@ -69,6 +71,8 @@ pub(super) struct SourceFlow {
     /// Polled and not yet transformed.
     backlog: VecDeque<Polled>,
     ready: Option<Ready>,
+    /// Lookups made for the record that is ready.
+    lookups: u32,
     pub(super) hold: Hold,
     buffer: BytesMut,
     pub(super) submitted: Submitted,
@@ -109,6 +113,7 @@ impl SourceFlow {
             topics: HashMap::new(),
             backlog: VecDeque::new(),
             ready: None,
+            lookups: 0,
             hold: Hold::Free,
             buffer: BytesMut::new(),
             submitted: Submitted::default(),
@@ -237,17 +242,16 @@ impl SourceFlow {
         self.buffer.clear();
         let encoded = match self.pipeline.encode(&ready.record, &mut self.buffer) {
             Ok(encoded) => encoded,
-            Err(failed) if self.schedule_retry(&failed, run) => {
+            Err(failed) if failed.error.kind() == Kind::Lookup => {
+                self.hold = Hold::Lookup(self.pipeline.resolve(failed, self.lookups));
+                self.lookups += 1;
                 self.ready = Some(ready);
                 return Ok(());
             }
-            Err(failed) => {
-                self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
-                self.dropped += 1;
-                self.finish_unsent(&ready.partition, ready.position);
-                return Ok(());
-            }
+            Err(failed) => return self.not_converted(ready, failed, run),
         };
+        self.lookups = 0;
+        self.retry.reset();
         let bytes = encoded.size();
         if self.submitted.len() > 0 && self.submitted.bytes() + bytes > self.in_flight_bytes_max {
             self.hold = Hold::Budget;
@@ -270,6 +274,35 @@ impl SourceFlow {
                 self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
                 self.dropped += 1;
                 self.finish_unsent(&ready.partition, ready.position);
+                Ok(())
+            }
+        }
+    }
+
+    /// A record that could not be converted is tried again or done with.
+    fn not_converted(&mut self, ready: Ready, failed: StageError, run: &TaskRun) -> Result<()> {
+        self.lookups = 0;
+        if self.schedule_retry(&failed, run) {
+            self.ready = Some(ready);
+            return Ok(());
+        }
+        self.retry.reset();
+        self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
+        self.dropped += 1;
+        self.finish_unsent(&ready.partition, ready.position);
+        Ok(())
+    }
+
+    /// A converter has what it needed for the record that is ready, or could not get it.
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    pub(super) fn looked_up(&mut self, outcome: Result<(), StageError>, run: &TaskRun) -> Result<()> {
+        self.hold = Hold::Free;
+        match (outcome, self.ready.take()) {
+            (Err(failed), Some(ready)) => self.not_converted(ready, failed, run),
+            (_, ready) => {
+                self.ready = ready;
                 Ok(())
             }
         }

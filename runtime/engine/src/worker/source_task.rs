@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::TaskEvent;
 use super::source_flow::{Hold, SourceFlow};
 use super::task_run::{TaskRun, chance};
-use crate::errors::Backoff;
+use crate::errors::{Backoff, StageError};
 use crate::storage::ConnectorOffsets;
 
 /// Limits of one poll: small enough for the loop to look up every few milliseconds.
@@ -194,6 +194,10 @@ impl SourceLoop<'_> {
                     self.flow.topic_looked_for(outcome, run)?;
                     return Ok(Turn::Again);
                 }
+                outcome = looked_up(&mut self.flow.hold) => {
+                    self.flow.looked_up(outcome, run)?;
+                    return Ok(Turn::Again);
+                }
                 () = room(&producer, full_since) => {
                     self.flow.hold = Hold::Free;
                     return Ok(Turn::Again);
@@ -232,6 +236,14 @@ async fn until(at: Option<Instant>) {
 async fn looked_for(hold: &mut Hold) -> Result<()> {
     match hold {
         Hold::Topic(_, outcome) => outcome.await,
+        _ => std::future::pending().await,
+    }
+}
+
+/// The outcome of a converter's lookup; waits for ever when there is none.
+async fn looked_up(hold: &mut Hold) -> Result<(), StageError> {
+    match hold {
+        Hold::Lookup(outcome) => outcome.await,
         _ => std::future::pending().await,
     }
 }

@@ -88,9 +88,9 @@ impl TaskRun {
         }
     }
 
-    /// The outcome of `start`, or `None` when the task is stopped meanwhile: starting may take as long as an external
-    /// system is away.
-    pub(super) async fn unless_stopped<T>(&self, start: impl Future<Output = Result<T>>) -> Option<Result<T>> {
+    /// The outcome of `start`, or `None` when the task is stopped meanwhile: starting, and looking something up, may take
+    /// as long as an external system is away.
+    pub(super) async fn unless_stopped<T>(&self, start: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
