@@ -7,7 +7,7 @@ use couplet_api::{Error, Result, config_def};
 use reqwest::Url;
 
 use crate::SubjectNames;
-use crate::client::{Credentials, TlsSettings};
+use crate::client::Credentials;
 use crate::subject::known_strategy;
 
 /// Prefix under which every client setting is honoured too, and then wins.
@@ -76,31 +76,29 @@ config_def! {
         retries_wait_ms: Int = "retries.wait.ms", Low, default "1000", at_least(0);
         /// Longest pause before any of them.
         retries_wait_max_ms: Int = "retries.max.wait.ms", Low, default "20000", at_least(0);
-        /// Form of the truststore: PEM.
-        truststore_type: Str = "ssl.truststore.type", Medium, default "PEM", pem_only();
+        /// Form of the truststore: JKS, PKCS12 or PEM.
+        truststore_type: Str = "ssl.truststore.type", Medium, default "JKS";
         /// File with trusted certificates.
         truststore_location: Str = "ssl.truststore.location", High, optional;
+        /// Password of that file.
+        truststore_password: Secret = "ssl.truststore.password", High, optional;
         /// Trusted certificates in PEM form.
         truststore_certificates: Secret = "ssl.truststore.certificates", High, optional;
-        /// Form of the keystore: PEM.
-        keystore_type: Str = "ssl.keystore.type", Medium, default "PEM", pem_only();
+        /// Form of the keystore: JKS, PKCS12 or PEM.
+        keystore_type: Str = "ssl.keystore.type", Medium, default "JKS";
         /// File with our private key and certificate chain.
         keystore_location: Str = "ssl.keystore.location", High, optional;
+        /// Password of that file.
+        keystore_password: Secret = "ssl.keystore.password", High, optional;
+        /// Password of the private key.
+        key_password: Secret = "ssl.key.password", High, optional;
         /// Our private key in PEM form.
         keystore_key: Secret = "ssl.keystore.key", High, optional;
         /// Our certificate chain in PEM form.
         keystore_chain: Secret = "ssl.keystore.certificate.chain", High, optional;
         /// `https` to find the server's name in its certificate, empty to accept any name.
-        endpoint_identification: Str = "ssl.endpoint.identification.algorithm", Low, default "https",
-            one_of(&["https", "HTTPS", ""]);
+        endpoint_identification: Str = "ssl.endpoint.identification.algorithm", Low, default "https";
     }
-}
-
-fn pem_only() -> couplet_api::config::Validator {
-    couplet_api::config::with(|setting| match setting.to_text().as_deref() {
-        Some("PEM") => Ok(()),
-        _ => Err("only PEM stores can be read; convert others with `openssl pkcs12` or `keytool`".to_owned()),
-    })
 }
 
 /// Keys that would change what is written or checked, with the one value that is honoured.
@@ -115,13 +113,6 @@ const HONOURED_ONLY: &[(&str, &[&str])] = &[
     ("context.name.strategy", &["io.confluent.kafka.serializers.context.NullContextNameStrategy"]),
     ("key.schema.id.serializer", &["io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer"]),
     ("value.schema.id.serializer", &["io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer"]),
-    ("ssl.truststore.password", &[""]),
-    ("ssl.keystore.password", &[""]),
-    ("ssl.key.password", &[""]),
-    ("ssl.provider", &[""]),
-    ("ssl.cipher.suites", &[""]),
-    ("ssl.enabled.protocols", &["TLSv1.2,TLSv1.3", "TLSv1.3,TLSv1.2"]),
-    ("ssl.engine.factory.class", &[""]),
 ];
 
 /// Settings of a converter's registry, ready to use.
@@ -161,8 +152,8 @@ pub struct RegistryConfig {
     pub retry_pause_first: Duration,
     /// `retries.max.wait.ms`.
     pub retry_pause_max: Duration,
-    /// `ssl.*`.
-    pub tls: TlsSettings,
+    /// Where `ssl.*` is found.
+    pub ssl: Props,
     /// Readers use the latest version, too.
     pub read_latest: bool,
 }
@@ -228,14 +219,7 @@ impl RegistryConfig {
             retries_max: u32::try_from(keys.retries).unwrap_or_default(),
             retry_pause_first: millis(keys.retries_wait_ms),
             retry_pause_max: millis(keys.retries_wait_max_ms),
-            tls: TlsSettings {
-                truststore_location: keys.truststore_location,
-                truststore_certificates: keys.truststore_certificates,
-                keystore_location: keys.keystore_location,
-                keystore_key: keys.keystore_key,
-                keystore_chain: keys.keystore_chain,
-                verify_hostname: !keys.endpoint_identification.is_empty(),
-            },
+            ssl: props,
             read_latest,
         })
     }
@@ -397,7 +381,6 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
         let rows = [
-            ("ssl.truststore.type", "JKS"),
             ("schema.registry.ssl.keystore.type", "PKCS12"),
             ("schema.registry.ssl.truststore.password", "s3cret-canary"),
             ("bearer.auth.credentials.source", "OAUTHBEARER"),

@@ -289,7 +289,8 @@ impl SinkLoop {
     async fn convert(&mut self, run: &TaskRun) -> Result<bool> {
         let Some(mut pending) = self.pending.take() else { return Ok(true) };
         while let Some(raw) = pending.raw.get(pending.converted) {
-            let Some(decoded) = self.decode(raw, run).await else {
+            let pipeline = self.pipeline.clone();
+            let Some(decoded) = decode(&pipeline, raw, run).await else {
                 self.pending = Some(pending);
                 return Ok(false);
             };
@@ -307,23 +308,6 @@ impl SinkLoop {
         }
         self.pending = Some(pending);
         Ok(true)
-    }
-
-    /// Converts one record; what converters still need is got first. `None`: the task is stopped meanwhile.
-    async fn decode(&self, raw: &ConsumedRecord, run: &TaskRun) -> Option<Result<Option<SinkRecord>, StageError>> {
-        let mut tries = 0;
-        loop {
-            match self.pipeline.decode(raw) {
-                Err(failed) if failed.error.kind() == Kind::Lookup => {
-                    let resolved = run.unless_stopped(self.pipeline.resolve(failed, tries)).await?;
-                    if let Err(failed) = resolved {
-                        return Some(Err(failed));
-                    }
-                    tries += 1;
-                }
-                outcome => return Some(outcome),
-            }
-        }
     }
 
     /// Plans another try of a conversion, if its kind and `errors.retry.timeout` allow.
@@ -521,5 +505,26 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Converts one record; what converters still need is got first. `None`: the task is stopped meanwhile.
+async fn decode(
+    pipeline: &Pipeline,
+    raw: &ConsumedRecord,
+    run: &TaskRun,
+) -> Option<Result<Option<SinkRecord>, StageError>> {
+    let mut tries = 0;
+    loop {
+        match pipeline.decode(raw) {
+            Err(failed) if failed.error.kind() == Kind::Lookup => {
+                let resolved = run.unless_stopped(pipeline.resolve(failed, tries)).await?;
+                if let Err(failed) = resolved {
+                    return Some(Err(failed));
+                }
+                tries += 1;
+            }
+            outcome => return Some(outcome),
+        }
     }
 }

@@ -190,12 +190,11 @@ impl SourceLoop<'_> {
                 }
                 durable = self.flow.commit.finished() => return Ok(Turn::Committed(durable)),
                 () = until(due) => self.flow.commit.begin(&mut self.flow.submitted),
-                outcome = looked_for(&mut self.flow.hold) => {
-                    self.flow.topic_looked_for(outcome, run)?;
-                    return Ok(Turn::Again);
-                }
-                outcome = looked_up(&mut self.flow.hold) => {
-                    self.flow.looked_up(outcome, run)?;
+                held = settled(&mut self.flow.hold) => {
+                    match held {
+                        Held::Topic(outcome) => self.flow.topic_looked_for(outcome, run)?,
+                        Held::Lookup(outcome) => self.flow.looked_up(outcome, run)?,
+                    }
                     return Ok(Turn::Again);
                 }
                 () = room(&producer, full_since) => {
@@ -232,18 +231,17 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// The outcome of looking for a topic; waits for ever when none is looked for.
-async fn looked_for(hold: &mut Hold) -> Result<()> {
-    match hold {
-        Hold::Topic(_, outcome) => outcome.await,
-        _ => std::future::pending().await,
-    }
+/// The outcome of what sending waited for.
+enum Held {
+    Topic(Result<()>),
+    Lookup(Result<(), StageError>),
 }
 
-/// The outcome of a converter's lookup; waits for ever when there is none.
-async fn looked_up(hold: &mut Hold) -> Result<(), StageError> {
+/// The outcome of looking for a topic, or of a converter's lookup; waits for ever when there is neither.
+async fn settled(hold: &mut Hold) -> Held {
     match hold {
-        Hold::Lookup(outcome) => outcome.await,
+        Hold::Topic(_, outcome) => Held::Topic(outcome.await),
+        Hold::Lookup(outcome) => Held::Lookup(outcome.await),
         _ => std::future::pending().await,
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use couplet_api::Result;
 use couplet_api::clock::Clock;
 use couplet_api::config::Props;
 use tokio::sync::watch;

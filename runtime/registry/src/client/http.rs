@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use couplet_api::{Error, Result};
+use couplet_tls::Tls;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, Method, Proxy, Url};
 use serde::Deserialize;
@@ -63,8 +64,9 @@ impl Http {
     /// # Errors
     /// `Kind::Config` for settings that cannot be used.
     pub(super) fn new(config: &RegistryConfig) -> Result<Self> {
+        let tls = Tls::from_props(&config.ssl)?.client_config()?;
         let mut builder = Client::builder()
-            .use_preconfigured_tls(config.tls.client_config()?)
+            .use_preconfigured_tls(rustls::ClientConfig::clone(&*tls))
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.read_timeout)
             .user_agent(concat!("couplet/", env!("CARGO_PKG_VERSION")))

@@ -5,11 +5,9 @@
 mod auth;
 mod http;
 mod rest;
-mod tls;
 mod types;
 
 pub use auth::Credentials;
 pub use http::{Failure, is_transient};
 pub use rest::RegistryClient;
-pub use tls::TlsSettings;
 pub use types::{Reference, Registered, SchemaText, SchemaType};
