@@ -1,11 +1,14 @@
 //! Settings of a worker: one properties file, two modes.
 
+use std::sync::Arc;
+
 use couplet_api::config::{Props, Setting, Validator, one_of_ignore_case, with};
 use couplet_api::config_def;
 use couplet_api::{Error, Result};
 
+use crate::config_provider::{Providers, Resolved};
 pub use crate::override_policy::OverridePolicy;
-use crate::worker_keys;
+use crate::{secrets, worker_keys};
 
 /// How the worker runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,8 +126,10 @@ pub struct WorkerConfig {
     pub mode: ModeConfig,
     /// Which client settings connectors may override.
     pub override_policy: OverridePolicy,
-    /// All properties as given: prefixed client settings and converters' sub-keys are taken from here.
+    /// All properties, placeholders resolved: prefixed client settings and converters' sub-keys are taken from here.
     pub props: Props,
+    /// Where the values of placeholders come from.
+    pub providers: Arc<Providers>,
 }
 
 impl WorkerConfig {
@@ -133,6 +138,10 @@ impl WorkerConfig {
     /// # Errors
     /// `Kind::Config`, one line per problem.
     pub fn parse(mode: Mode, props: Props) -> Result<Self> {
+        let providers = Arc::new(Providers::new(&props)?);
+        let Resolved { props, values, .. } = providers.resolve(&props)?;
+        // First of all: what follows may put values into messages.
+        secrets::keep(values.into_iter().map(|looked| looked.value).chain(secrets::in_worker(&props)));
         let mut problems = worker_keys::problems(&props);
         let mut note = |error: Error| problems.push(error.message().to_owned());
         let common = CommonConfig::parse(&props).map_err(&mut note).ok();
@@ -145,7 +154,7 @@ impl WorkerConfig {
         let policy = policy.and_then(|policy| policy.map_err(&mut note).ok());
         match (common, mode, policy) {
             (Some(common), Some(mode), Some(override_policy)) if problems.is_empty() => {
-                Ok(WorkerConfig { common, mode, override_policy, props })
+                Ok(WorkerConfig { common, mode, override_policy, props, providers })
             }
             _ => Err(Error::config(problems.join("\n"))),
         }

@@ -56,6 +56,12 @@ pub(crate) fn problems(props: &Props) -> Vec<String> {
     props.iter().filter_map(check).collect()
 }
 
+/// Whether a worker takes a secret under `key`, also of a listener of its own.
+pub(crate) fn is_password(key: &str) -> bool {
+    let plain = ["admin.listeners.https.", "listeners.https."].iter().find_map(|prefix| key.strip_prefix(prefix));
+    TABLE.get(plain.unwrap_or(key)).is_some_and(|row| row.kind == ConfigType::Password)
+}
+
 /// The given keys without effect, each with the reason.
 pub(crate) fn unused(props: &Props) -> Vec<(&str, &'static str)> {
     let reason = |key: &str| match TABLE.get(key) {

@@ -5,10 +5,9 @@ use std::path::Path;
 use couplet_api::config::Props;
 use couplet_api::{Error, Result};
 use couplet_engine::herder::NewConnector;
+use couplet_engine::java_properties;
 use couplet_engine::worker::TargetState;
 use serde_json::{Map, Value};
-
-use crate::properties;
 
 /// Reads a connector from `path`: a `.properties` file, or JSON in the shape of `POST /connectors` or of its config alone.
 ///
@@ -23,7 +22,7 @@ pub fn load(path: &Path) -> Result<NewConnector> {
         Ok(Value::Object(object)) => from_json(&object).map_err(|why| refuse(&why))?,
         Ok(_) => return Err(refuse("expected a JSON object")),
         Err(error) if is_json => return Err(refuse(&format!("not JSON: {error}"))),
-        Err(_) => (properties::load(path)?, None, None),
+        Err(_) => (java_properties::load(path)?, None, None),
     };
     let own = config.get("name").map(str::to_owned);
     let name = match (name, own) {

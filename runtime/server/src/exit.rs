@@ -31,7 +31,7 @@ impl Stop {
     /// Says why, one line per problem, and gives the code.
     #[allow(clippy::print_stderr, reason = "the last words of the process are for whoever started it")]
     pub fn report(self) -> ExitCode {
-        for line in self.reason.lines() {
+        for line in couplet_engine::secrets::redact(&self.reason).lines() {
             eprintln!("couplet: {line}");
         }
         ExitCode::from(self.code)

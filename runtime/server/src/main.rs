@@ -5,7 +5,6 @@ mod connector_file;
 mod dev;
 mod exit;
 mod logging;
-mod properties;
 mod registry;
 mod run;
 mod signals;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_engine::herder::{Herder, HerderSetup, StartedHerder, distributed, standalone};
+use couplet_engine::java_properties;
 use couplet_engine::metrics::Metrics;
 use couplet_engine::rest::{Loggers, RestServer, RestState};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Stop;
 use crate::signals::StopSignals;
-use crate::{connector_file, properties, registry};
+use crate::{connector_file, registry};
 
 /// Version and commit of the Kafka Connect whose contract this is: what clients decide by.
 const CONTRACT_VERSION: &str = "4.1.0";
@@ -21,7 +22,7 @@ const CONTRACT_COMMIT: &str = "13f70256db3c994c";
 
 /// Runs a worker with the settings in a file until it is told to stop.
 pub async fn from_file(mode: Mode, file: &Path, connectors: &[PathBuf], loggers: Loggers) -> Result<(), Stop> {
-    let props = properties::load(file).map_err(|e| Stop::at_start(&e))?;
+    let props = java_properties::load(file).map_err(|e| Stop::at_start(&e))?;
     let connectors = connectors.iter().map(|path| connector_file::load(path));
     let connectors = connectors.collect::<Result<Vec<_>, _>>().map_err(|e| Stop::at_start(&e))?;
     let config = WorkerConfig::parse(mode, props)

@@ -10,6 +10,7 @@ use couplet_kafka::clients::{NativeConfig, Topic};
 use tokio::sync::Notify;
 
 use super::StageError;
+use crate::secrets::redact;
 use crate::worker::TaskId;
 
 /// Prefix of the headers that describe the error.
@@ -150,8 +151,8 @@ impl DeadLetterQueue {
             header("stage", failed.stage.name().to_owned()),
             header("class.name", failed.class.to_owned()),
             header("exception.class.name", failed.error.class().to_owned()),
-            header("exception.message", failed.error.message().to_owned()),
-            header("exception.stacktrace", failed.error.trace()),
+            header("exception.message", redact(failed.error.message()).into_owned()),
+            header("exception.stacktrace", redact(&failed.error.trace()).into_owned()),
         ]
     }
 }

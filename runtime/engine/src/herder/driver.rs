@@ -107,6 +107,14 @@ impl ConnectorListener for ToInbox {
     fn on_reconfigure(&self, name: &str) {
         self.0.push(Event::Reconfigure(name.to_owned()));
     }
+
+    fn on_values_changed(&self, name: &str) {
+        self.0.push(Event::ValuesChanged(name.to_owned()));
+    }
+
+    fn on_values_expired(&self, name: &str) {
+        self.0.push(Event::ValuesExpired(name.to_owned()));
+    }
 }
 
 /// The loop's own things, while it runs.
@@ -252,8 +260,10 @@ impl Running {
                 }
             }
             Action::WriteConfig(records) => self.write_config(records),
-            Action::WriteStatus(record) if self.logs.status.is_none() => self.driver.inbox.push(Event::Status(record)),
-            Action::WriteStatus(record) => self.unwritten.push_back(record),
+            Action::WriteStatus(record) if self.logs.status.is_none() => {
+                self.driver.inbox.push(Event::Status(record.redacted()));
+            }
+            Action::WriteStatus(record) => self.unwritten.push_back(record.redacted()),
             Action::Reply(reply, answer) => {
                 if let Some(waiting) = self.replies.remove(&reply) {
                     // A caller that gave up wants no answer.

@@ -29,6 +29,10 @@ pub enum Event {
     ActiveTopic(TaskId, String, i64),
     /// A connector's tasks may have changed, or it is time to try again.
     Reconfigure(String),
+    /// Placeholders of a connector have other values than when its tasks were made.
+    ValuesChanged(String),
+    /// Placeholders of a connector are to be looked up again.
+    ValuesExpired(String),
     /// The config records of [`Action::WriteConfig`] are durable and have come back, or why not.
     Written(Result<(), String>),
     /// Somebody wants something.

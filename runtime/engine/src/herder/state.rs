@@ -126,6 +126,8 @@ impl HerderState {
             Event::Task(id, event) => self.on_task(&id, event),
             Event::ActiveTopic(id, topic, now_ms) => self.on_active_topic(&id, topic, now_ms),
             Event::Reconfigure(name) => self.reconfigure(&name),
+            Event::ValuesChanged(name) => self.cluster.forget_applied(&name),
+            Event::ValuesExpired(name) => self.restart_for_values(&name),
             Event::Written(result) => self.on_written(result),
             Event::Command(reply, command) => self.intents.push_back(Intent::Command(reply, command)),
             Event::NewSessionKey(key) => self.intents.push_back(Intent::SessionKey(key)),
@@ -266,6 +268,14 @@ impl HerderState {
         let lane = self.lanes.get(name);
         if runs && lane.is_some_and(|l| l.instance == Instance::Present && !l.awaits(&Step::MakeTaskConfigs)) {
             self.then(name, [Step::MakeTaskConfigs]);
+        }
+    }
+
+    /// Restarts a connector that runs here, so that its placeholders are looked up again.
+    fn restart_for_values(&mut self, name: &str) {
+        let runs = self.cluster.target(name) == TargetState::Started && !self.stopping;
+        if runs && self.lanes.get(name).is_some_and(|lane| lane.instance == Instance::Present) {
+            self.then(name, [Step::StopConnector, Step::StartConnector]);
         }
     }
 

@@ -36,8 +36,11 @@ impl WorkerRunner {
         })
     }
 
-    fn known_kind(&self, name: &str, props: &Props) -> Result<ConnectorKind, HerderError> {
-        self.kind(props).map_err(|error| HerderError::Failed(format!("{name}: {}", error.message())))
+    /// A connector's kind, and its settings with placeholders resolved.
+    fn known(&self, name: &str, props: &Props) -> Result<(ConnectorKind, Props), HerderError> {
+        let props = self.config.providers.resolve(props).map(|resolved| resolved.props);
+        let known = props.and_then(|props| Ok((self.kind(&props)?, props)));
+        known.map_err(|error| HerderError::Failed(format!("{name}: {}", error.message())))
     }
 }
 
@@ -50,7 +53,7 @@ impl Runner for WorkerRunner {
         target: TargetState,
         listener: Arc<dyn ConnectorListener>,
     ) -> Result<()> {
-        self.kind(props)?;
+        self.kind(&self.config.providers.resolve(props)?.props)?;
         self.worker.set_target(name, target);
         match target {
             TargetState::Started if !self.worker.is_connector_running(name) => {
@@ -81,7 +84,8 @@ impl Runner for WorkerRunner {
     }
 
     async fn offsets(&self, name: &str, props: &Props) -> Result<Vec<OffsetEntry>, HerderError> {
-        match self.known_kind(name, props)? {
+        let (kind, props) = &self.known(name, props)?;
+        match kind {
             ConnectorKind::Source(_) => SourceOffsets { store: &*self.offsets, connector: name }.list().await,
             ConnectorKind::Sink(_) => SinkOffsets::new(&self.config.props, props, name)?.list().await,
         }
@@ -93,9 +97,10 @@ impl Runner for WorkerRunner {
         props: &Props,
         changes: Option<Vec<OffsetEntry>>,
     ) -> Result<String, HerderError> {
-        match self.known_kind(name, props)? {
+        let (kind, props) = &self.known(name, props)?;
+        match kind {
             ConnectorKind::Source(plugin) => {
-                SourceOffsets { store: &*self.offsets, connector: name }.alter(&*plugin, props, changes).await
+                SourceOffsets { store: &*self.offsets, connector: name }.alter(&**plugin, props, changes).await
             }
             ConnectorKind::Sink(_) => SinkOffsets::new(&self.config.props, props, name)?.alter(changes).await,
         }

@@ -7,8 +7,9 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::herder::HerderError;
+use crate::secrets::redact;
 
-/// An answer that is an error; each becomes `{"error_code":n,"message":"…"}`.
+/// An answer that is an error, its secrets masked; each becomes `{"error_code":n,"message":"…"}`.
 #[derive(Debug)]
 pub(super) struct Failure(Box<Response>);
 
@@ -19,7 +20,7 @@ impl Failure {
             error_code: u16,
             message: String,
         }
-        let body = ErrorMessage { error_code: status.as_u16(), message: message.into() };
+        let body = ErrorMessage { error_code: status.as_u16(), message: redact(&message.into()).into_owned() };
         Failure(Box::new(json(status, &body)))
     }
 

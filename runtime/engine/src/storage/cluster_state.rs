@@ -166,6 +166,13 @@ impl ClusterState {
             || !(0..).zip(made).all(same)
     }
 
+    /// Forgets what a connector's task configs were made from: the next ones count as new, whatever they are.
+    pub fn forget_applied(&mut self, name: &str) {
+        if let Some(entry) = self.connectors.get_mut(name) {
+            entry.applied = None;
+        }
+    }
+
     /// The session key.
     pub fn session_key(&self) -> Option<&SessionKey> {
         self.session_key.as_ref()

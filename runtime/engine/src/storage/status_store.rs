@@ -10,6 +10,7 @@ use couplet_plugins::json::read_value;
 
 use super::config_store::{KeyValue, json, object, text};
 use crate::herder::{ConnectorState, ConnectorStatus};
+use crate::secrets::redact;
 use crate::worker::TaskId;
 
 const CONNECTOR: &str = "status-connector-";
@@ -62,6 +63,15 @@ pub enum StatusRecord {
 }
 
 impl StatusRecord {
+    /// The record with secrets in its trace masked: states are shown to everybody.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        if let StatusRecord::Status(_, Some(StoredStatus { status, .. })) = &mut self {
+            status.trace = status.trace.take().map(|trace| redact(&trace).into_owned());
+        }
+        self
+    }
+
     /// Reads a record. `Ok(None)`: of a kind this version does not know.
     ///
     /// # Errors

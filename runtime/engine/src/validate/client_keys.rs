@@ -48,6 +48,11 @@ impl Client {
     }
 }
 
+/// Whether any client takes a secret under `key`.
+pub(crate) fn is_client_password(key: &str) -> bool {
+    TABLE.get(key).is_some_and(|rows| rows.iter().any(|row| row.kind == ConfigType::Password))
+}
+
 struct Row {
     clients: &'static str,
     kind: ConfigType,

@@ -3,6 +3,8 @@
 use couplet_api::config::{ConfigKey, ConfigValue, Default};
 use serde::Serialize;
 
+use crate::secrets::redact;
+
 /// What a validation says: `ConfigInfos`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ConfigInfos {
@@ -101,6 +103,18 @@ impl ConfigInfos {
         for group in other.groups {
             if !self.groups.contains(&group) {
                 self.groups.push(group);
+            }
+        }
+    }
+
+    /// Masks secrets: in all problems, and in values that `was_resolved` names as not the user's own words.
+    pub(super) fn redact(&mut self, was_resolved: impl Fn(&str) -> bool) {
+        for value in self.configs.iter_mut().filter_map(|config| config.value.as_mut()) {
+            for error in &mut value.errors {
+                *error = redact(error).into_owned();
+            }
+            if was_resolved(&value.name) {
+                value.value = value.value.take().map(|text| redact(&text).into_owned());
             }
         }
     }

@@ -10,9 +10,11 @@ use super::config_infos::{ConfigInfo, ConfigInfos, KeyInfo};
 use super::converters::{self, Role};
 use super::record_plugins::RecordPlugin;
 use super::version_range::VersionRange;
+use crate::config_provider::Resolved;
 use crate::connector_config::{DLQ_TOPIC, TOPIC_CREATION_PREFIX, sink_config_def, source_config_def};
 use crate::hash_map_order;
 use crate::plugins::{ConnectorKind, Plugins};
+use crate::secrets;
 use crate::worker_config::{ModeConfig, WorkerConfig};
 
 /// Why nothing could be validated.
@@ -22,13 +24,24 @@ pub enum Refused {
     Class(String),
     /// An override of a client's setting that does not have the setting's type.
     Override(String),
+    /// A config provider that does not give its values.
+    Provider(String),
 }
 
 impl Refused {
     /// The message.
     pub fn message(&self) -> &str {
         match self {
-            Refused::Class(message) | Refused::Override(message) => message,
+            Refused::Class(message) | Refused::Override(message) | Refused::Provider(message) => message,
+        }
+    }
+
+    fn redacted(self) -> Self {
+        let masked = |message: String| secrets::redact(&message).into_owned();
+        match self {
+            Refused::Class(message) => Refused::Class(masked(message)),
+            Refused::Override(message) => Refused::Override(masked(message)),
+            Refused::Provider(message) => Refused::Provider(masked(message)),
         }
     }
 
@@ -38,7 +51,9 @@ impl Refused {
             Refused::Class(message) => {
                 format!("org.apache.kafka.connect.runtime.rest.errors.BadRequestException: {message}")
             }
-            Refused::Override(message) => format!("org.apache.kafka.common.config.ConfigException: {message}"),
+            Refused::Override(message) | Refused::Provider(message) => {
+                format!("org.apache.kafka.common.config.ConfigException: {message}")
+            }
         }
     }
 }
@@ -54,16 +69,31 @@ pub async fn check(plugins: &Plugins, config: &WorkerConfig, props: &Props) -> R
     }
 }
 
+/// Checks the settings of a connector, with their placeholders resolved. The answer has all secrets masked, also where a
+/// JVM worker shows what a provider gave.
+///
+/// # Errors
+/// When there is nothing to check the settings against, or a placeholder cannot be resolved.
+pub async fn validate_connector(
+    plugins: &Plugins,
+    config: &WorkerConfig,
+    given: &Props,
+) -> Result<ConfigInfos, Refused> {
+    let resolved = config.providers.resolve(given);
+    let Resolved { props, values, .. } = resolved.map_err(|error| Refused::Provider(error.message().to_owned()))?;
+    let values = values.into_iter().map(|looked| looked.value);
+    let _held = secrets::hold(values.chain(secrets::in_connector(plugins, &props)));
+    let mut infos = validate_resolved(plugins, config, &props).await.map_err(Refused::redacted)?;
+    infos.redact(|key| given.get(key) != props.get(key));
+    Ok(infos)
+}
+
 /// Checks every setting of a connector: its own (which may talk to the external system), those common to all connectors,
 /// and those of its transforms, predicates, converters and clients.
 ///
 /// # Errors
 /// When there is nothing to check the settings against.
-pub async fn validate_connector(
-    plugins: &Plugins,
-    config: &WorkerConfig,
-    props: &Props,
-) -> Result<ConfigInfos, Refused> {
+async fn validate_resolved(plugins: &Plugins, config: &WorkerConfig, props: &Props) -> Result<ConfigInfos, Refused> {
     let Some(given_class) = props.get("connector.class") else {
         let shown = java_map_text(props);
         return Err(Refused::Class(format!("Connector config {shown} contains no connector type")));

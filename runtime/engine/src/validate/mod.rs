@@ -11,6 +11,7 @@ mod converters;
 mod record_plugins;
 pub(crate) mod version_range;
 
+pub(crate) use client_keys::is_client_password;
 pub use config_infos::{ConfigInfo, ConfigInfos, KeyInfo, ValueInfo};
 pub use connector::{Refused, check, plugin_config, validate_connector};
 pub use version_range::VersionRange;

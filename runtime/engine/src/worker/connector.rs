@@ -15,6 +15,17 @@ use super::guard::guarded;
 pub trait ConnectorListener: Send + Sync {
     /// The connector `name` wants `task_configs` to be called again.
     fn on_reconfigure(&self, name: &str);
+
+    /// A placeholder of the connector has another value than when its tasks were made: task configs that look the same
+    /// are new ones all the same.
+    fn on_values_changed(&self, name: &str) {
+        let _ = name;
+    }
+
+    /// The values of the connector's placeholders are to be looked up again: it wants a restart.
+    fn on_values_expired(&self, name: &str) {
+        let _ = name;
+    }
 }
 
 /// What a connector is told.

@@ -43,7 +43,7 @@ impl TargetState {
     }
 }
 
-/// Everything the worker needs to run one task. Props have their config providers resolved.
+/// Everything the worker needs to run one task. Props hold placeholders of config providers.
 pub struct TaskStart {
     /// Which task.
     pub id: TaskId,

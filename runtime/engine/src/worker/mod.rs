@@ -9,6 +9,7 @@ mod guard;
 mod lifecycle;
 mod offset_commit;
 mod pipeline;
+mod placeholders;
 mod producers;
 mod sink_offsets;
 mod sink_task;

@@ -17,12 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::connector::{ConnectorListener, ConnectorRunner};
 use super::guard::guarded;
+use super::placeholders::{Fingerprints, Placeholders};
 use super::producers::Producers;
 use super::task_run::{Shared, TaskRun};
 use super::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart, sink_task, source_task};
 use crate::connector_config::ConnectorConfig;
 use crate::metrics::{Metrics, PluginUse, StartupKind, TaskMetrics, TaskState, plugins_of};
 use crate::plugins::{ConnectorKind, Plugins};
+use crate::secrets;
 use crate::storage::{ConnectorOffsets, OffsetStore};
 use crate::worker_config::WorkerConfig;
 
@@ -33,6 +35,7 @@ const CONNECTOR_STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct Worker {
     shared: Arc<Shared>,
     connectors: Mutex<HashMap<String, Connector>>,
+    made_from: Fingerprints,
     tasks: Mutex<HashMap<TaskId, Task>>,
 }
 
@@ -40,6 +43,8 @@ struct Connector {
     runner: ConnectorRunner,
     kind: ConnectorKind,
     props: Props,
+    placeholders: Arc<Placeholders>,
+    listener: Arc<dyn ConnectorListener>,
 }
 
 struct Task {
@@ -81,8 +86,14 @@ impl Worker {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Worker {
+        secrets::keep(secrets::in_connector(&plugins, &config.props));
         let shared = Shared { config, plugins, offsets, clock, producers: Producers::default(), metrics };
-        Worker { shared: Arc::new(shared), connectors: Mutex::default(), tasks: Mutex::default() }
+        Worker {
+            shared: Arc::new(shared),
+            connectors: Mutex::default(),
+            made_from: Fingerprints::default(),
+            tasks: Mutex::default(),
+        }
     }
 
     /// Makes and starts a connector.
@@ -99,6 +110,8 @@ impl Worker {
         if lock(&self.connectors).contains_key(name) {
             return Err(Error::fatal(format!("Connector with name {name} already exists")));
         }
+        let resolved = self.shared.resolve(&props)?;
+        let (given, props) = (props, resolved.props.clone());
         let kind = self.kind_of(&props)?;
         let name_shared: Arc<str> = name.into();
         let offsets: Option<Arc<dyn OffsetReader>> = match &kind {
@@ -108,8 +121,10 @@ impl Worker {
             ConnectorKind::Sink(_) => None,
         };
         let connector = kind.plugin().connector();
-        let runner = ConnectorRunner::start(connector, name_shared, props.clone(), offsets, listener).await?;
-        lock(&self.connectors).insert(name.to_owned(), Connector { runner, kind, props });
+        let runner = ConnectorRunner::start(connector, name_shared, props.clone(), offsets, listener.clone()).await?;
+        let placeholders = Arc::new(Placeholders::watch(name, given, resolved, listener.clone()));
+        let connector = Connector { runner, kind, props, placeholders, listener };
+        lock(&self.connectors).insert(name.to_owned(), connector);
         Ok(())
     }
 
@@ -132,12 +147,13 @@ impl Worker {
     /// # Errors
     /// When it is not running, or what its `task_configs` says; `Kind::Remote` may be tried again.
     pub async fn connector_task_configs(&self, name: &str) -> Result<Vec<Props>> {
-        let (commands, kind, props) = {
+        let (commands, kind, props, placeholders, listener) = {
             let connectors = lock(&self.connectors);
             let connector = connectors
                 .get(name)
                 .ok_or_else(|| Error::fatal(format!("Connector {name} not found in this worker.")))?;
-            (connector.runner.commands(), connector.kind.clone(), connector.props.clone())
+            let (runner, kind, props) = (connector.runner.commands(), connector.kind.clone(), connector.props.clone());
+            (runner, kind, props, connector.placeholders.clone(), connector.listener.clone())
         };
         let config = ConnectorConfig::parse(&props)?;
         let max = usize::try_from(config.tasks_max).unwrap_or(1);
@@ -165,7 +181,10 @@ impl Worker {
                 }
             }
         }
-        Ok(tasks)
+        if self.made_from.only_values_changed(name, placeholders.fingerprint()) {
+            listener.on_values_changed(name);
+        }
+        Ok(tasks.iter().map(|task| placeholders.restored(task)).collect())
     }
 
     /// Starts a task. How it fares, its listener hears.
@@ -278,6 +297,8 @@ async fn work(
     target: watch::Receiver<TargetState>,
 ) -> Result<()> {
     let TaskStart { id, connector_props, task_props, .. } = start;
+    let connector_props = shared.resolve(&connector_props)?.props;
+    let task_props = shared.resolve(&task_props)?.props;
     let kind = kind_of(&shared.plugins, &connector_props)?;
     let config = ConnectorConfig::parse(&connector_props)?;
     let run = TaskRun { id, shared, connector_props, task_props, config, listener, metrics, stop, target };

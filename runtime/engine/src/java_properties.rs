@@ -22,7 +22,7 @@ pub fn load(path: &Path) -> Result<Props> {
 ///
 /// # Errors
 /// The number of the line and what is wrong with it.
-fn parse(text: &str) -> Result<Props, String> {
+pub(crate) fn parse(text: &str) -> Result<Props, String> {
     let mut props = Props::new();
     for (number, line) in logical_lines(text) {
         let (key, value) = split(&line);
