@@ -4,7 +4,7 @@
 //! generation options; libFuzzer itself comes in source with the crate `libfuzzer-sys`. No nightly, no cargo-fuzz: those add
 //! AddressSanitizer only, which has little to find in safe Rust. Memory is watched by an accounting allocator instead.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -31,9 +31,8 @@ const INSTRUMENTATION: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-cov
 
 /// Builds the fuzzer and runs it. Inputs that break a promise are left in `.couplet/fuzz/<decoder>`.
 pub fn run(args: &FuzzArgs) -> Result<()> {
-    let programs = build()?;
-    let listed =
-        Command::new(programs.join("couplet-fuzz-seeds")).output().context("cannot start couplet-fuzz-seeds")?;
+    let program = build()?;
+    let listed = Command::new(&program).output().context("cannot start the fuzzer")?;
     let names: Vec<String> = String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect();
     ensure!(!names.is_empty(), "the fuzzer knows no decoders");
     let chosen: Vec<&String> = match args.target.as_deref() {
@@ -48,7 +47,7 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
     let mut broken = Vec::new();
     for name in chosen {
         say(&format!("{name} for {} s", args.seconds));
-        if !fuzz(&programs, name, args.seconds)? {
+        if !fuzz(&program, name, args.seconds)? {
             broken.push(name.as_str());
         }
     }
@@ -58,7 +57,7 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
     Ok(())
 }
 
-/// Builds both programs; the folder that they are in.
+/// Builds the fuzzer and says where it is.
 fn build() -> Result<PathBuf> {
     say("building the fuzzer (some minutes, once)");
     let host = host()?;
@@ -71,7 +70,7 @@ fn build() -> Result<PathBuf> {
         .status()
         .context("cannot start cargo")?;
     ensure!(status.success(), "the fuzzer does not build");
-    Ok(target_dir.join(host).join("fuzz"))
+    Ok(target_dir.join(host).join("fuzz/couplet-fuzz"))
 }
 
 fn host() -> Result<String> {
@@ -82,18 +81,18 @@ fn host() -> Result<String> {
 }
 
 /// Whether the decoder survived.
-fn fuzz(programs: &std::path::Path, name: &str, seconds: u32) -> Result<bool> {
+fn fuzz(program: &Path, name: &str, seconds: u32) -> Result<bool> {
     let folder = cache::repository().join(".couplet/fuzz").join(name);
     let corpus = folder.join("corpus");
     let seeds = folder.join("seeds");
     std::fs::create_dir_all(&corpus)?;
-    let written = Command::new(programs.join("couplet-fuzz-seeds"))
-        .arg(name)
-        .arg(&seeds)
+    let written = Command::new(program)
+        .env("COUPLET_FUZZ_TARGET", name)
+        .env("COUPLET_FUZZ_SEEDS", &seeds)
         .env("COUPLET_GOLDEN", cache::repository().join("integration/golden"))
         .status()?;
     ensure!(written.success(), "the seeds of {name} cannot be written");
-    let status = Command::new(programs.join("couplet-fuzz"))
+    let status = Command::new(program)
         .args([&corpus, &seeds])
         .arg(format!("-max_total_time={seconds}"))
         .args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1", "-verbosity=0"])

@@ -29,7 +29,8 @@ fn parse(text: &str) -> Option<Interval> {
             read_clock(&mut interval, word)?;
             continue;
         }
-        let number: i64 = word.parse().ok()?;
+        // As the server keeps them: four bytes for years, months and days.
+        let number: i64 = word.parse::<i32>().ok()?.into();
         match words.next()?.trim_end_matches('s') {
             "year" => interval.years = number,
             "mon" => interval.months = number,
@@ -46,11 +47,13 @@ fn read_clock(interval: &mut Interval, word: &str) -> Option<()> {
         None => (1, word.trim_start_matches('+')),
     };
     let mut parts = bare.split(':');
-    interval.hours = sign * parts.next()?.parse::<i64>().ok()?;
-    interval.minutes = sign * parts.next()?.parse::<i64>().ok()?;
+    // At most 2562047788 hours.
+    let number = |text: &str| text.parse::<u32>().ok().map(i64::from);
+    interval.hours = sign * number(parts.next()?)?;
+    interval.minutes = sign * number(parts.next()?)?;
     let (whole, fraction) = parts.next().map_or(("0", ""), |s| s.split_once('.').unwrap_or((s, "")));
-    let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
-    interval.second_us = sign * (whole.parse::<i64>().ok()? * 1_000_000 + fraction);
+    let fraction = number(format!("{fraction:0<6}").get(..6)?)?;
+    interval.second_us = sign * (number(whole)? * 1_000_000 + fraction);
     Some(())
 }
 

@@ -83,7 +83,8 @@ impl Converter for JsonConverter {
         if !self.envelopes {
             return Ok(Datum::schemaless(read_value(bytes).map_err(unreadable)?));
         }
-        let (schema, payload) = split_envelope(bytes).map_err(unreadable)?.ok_or_else(not_an_envelope)?;
+        let (schema, payload) =
+            split_envelope(bytes, |rest| self.known_schema(rest)).map_err(unreadable)?.ok_or_else(not_an_envelope)?;
         let schema = self.schema(&schema)?;
         let value = match &schema {
             Some(schema) => read_value_as(&payload, schema, &self.options)?,
@@ -94,6 +95,13 @@ impl Converter for JsonConverter {
 }
 
 impl JsonConverter {
+    /// The length of the schema that `bytes` begin with, if it was read before. An object ends where it ends, whatever follows;
+    /// of other JSON that is not so.
+    fn known_schema(&self, bytes: &[u8]) -> Option<usize> {
+        let schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.of_key(|key| (key.starts_with(b"{") && bytes.starts_with(key)).then_some(key.len()))
+    }
+
     fn schema(&self, block: &Bytes) -> Result<Option<SchemaRef>> {
         let lock = || self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = lock().get(|key| **key == **block) {

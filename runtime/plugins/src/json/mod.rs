@@ -58,13 +58,14 @@ pub fn read_schema(bytes: &[u8], options: &JsonOptions) -> Result<Option<SchemaR
     schema_reader::read(bytes, options)
 }
 
-/// The two members of an envelope `{"schema": …, "payload": …}`; `None` when `bytes` is any other JSON.
+/// The two members of an envelope `{"schema": …, "payload": …}`; `None` when `bytes` is any other JSON. `known` says how many
+/// bytes at the beginning of some are a schema, an object, that was read before.
 ///
 /// # Errors
 /// [`couplet_api::Kind::Data`] when `bytes` is not JSON.
-pub(crate) fn split_envelope(bytes: &Bytes) -> Result<Option<(Bytes, Bytes)>> {
+pub(crate) fn split_envelope(bytes: &Bytes, known: impl Fn(&[u8]) -> Option<usize>) -> Result<Option<(Bytes, Bytes)>> {
     let bytes = encoding::to_utf8(bytes)?;
-    reader::Reader::new(&bytes).envelope()
+    reader::Reader::new(&bytes).envelope(known)
 }
 
 /// An error of the parser.

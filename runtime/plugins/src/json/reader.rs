@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use couplet_api::data::{Utf8, Value};
 use couplet_api::{Error, Result};
@@ -161,32 +163,43 @@ impl<'a> Reader<'a> {
 
     /// Reads text: a slice of the source unless it holds escapes.
     pub fn text(&mut self) -> Result<Utf8> {
+        match self.borrowed_text()? {
+            // A slice of what was just checked.
+            Cow::Borrowed(text) => Utf8::new(self.source.slice_ref(text.as_bytes())),
+            Cow::Owned(text) => Ok(Utf8::from(text)),
+        }
+    }
+
+    /// As [`Reader::text`], for who only looks at it.
+    fn borrowed_text(&mut self) -> Result<Cow<'a, str>> {
         self.peek();
         let start = self.at + 1;
         let mut end = start;
         loop {
             match self.source.get(end) {
                 Some(b'"') => break,
-                Some(b'\\') => return self.text_with_escapes(start, end),
+                Some(b'\\') => return self.text_with_escapes(start, end).map(Cow::Owned),
                 Some(..0x20) => return Err(syntax("control character in text", end)),
                 Some(_) => end += 1,
                 None => return Err(syntax("unexpected end of text", end)),
             }
         }
         self.at = end + 1;
-        self.utf8(start, end)
+        self.utf8(start, end).map(Cow::Borrowed)
     }
 
-    fn utf8(&self, start: usize, end: usize) -> Result<Utf8> {
-        Utf8::new(self.source.slice(start..end)).map_err(|e| syntax(e.message(), start))
+    fn utf8(&self, start: usize, end: usize) -> Result<&'a str> {
+        let invalid =
+            |error: std::str::Utf8Error| syntax(&format!("text is not UTF-8 at byte {}", error.valid_up_to()), start);
+        std::str::from_utf8(&self.source[start..end]).map_err(invalid)
     }
 
-    fn text_with_escapes(&mut self, start: usize, first_escape: usize) -> Result<Utf8> {
-        let mut text = self.utf8(start, first_escape)?.as_str().to_owned();
+    fn text_with_escapes(&mut self, start: usize, first_escape: usize) -> Result<String> {
+        let mut text = self.utf8(start, first_escape)?.to_owned();
         let mut at = first_escape;
         loop {
             let run = self.source[at..].iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..0x20)).count();
-            text.push_str(&self.utf8(at, at + run)?);
+            text.push_str(self.utf8(at, at + run)?);
             at += run;
             match self.source.get(at) {
                 Some(b'"') => break,
@@ -196,7 +209,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at = at + 1;
-        Ok(Utf8::from(text))
+        Ok(text)
     }
 
     /// Reads the escape whose letter is at `at`; returns the place behind it.
@@ -234,6 +247,17 @@ impl<'a> Reader<'a> {
 
     /// Reads an object: `member` is called behind each name and must read the value.
     pub fn object(&mut self, mut member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
+        self.members(|reader, name| {
+            let name = match name {
+                Cow::Borrowed(name) => Utf8::new(reader.source.slice_ref(name.as_bytes()))?,
+                Cow::Owned(name) => Utf8::from(name),
+            };
+            member(reader, name)
+        })
+    }
+
+    /// As [`Reader::object`], for who does not keep the names.
+    pub(super) fn members(&mut self, mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
         self.enter(b'{')?;
         if self.leave(b'}') {
             return Ok(());
@@ -242,7 +266,7 @@ impl<'a> Reader<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a field name in double quotes"));
             }
-            let name = self.text()?;
+            let name = self.borrowed_text()?;
             if self.peek() != Some(b':') {
                 return Err(self.error("expected a colon"));
             }
@@ -334,9 +358,9 @@ impl<'a> Reader<'a> {
             Node::Null => self.null(),
             Node::Boolean => self.boolean().map(drop),
             Node::Number => self.number().map(drop),
-            Node::String => self.text().map(drop),
+            Node::String => self.borrowed_text().map(drop),
             Node::Array => self.array(Self::skip),
-            Node::Object => self.object(|reader, _| reader.skip()),
+            Node::Object => self.members(|reader, _| reader.skip()),
         }
     }
 
@@ -348,8 +372,9 @@ impl<'a> Reader<'a> {
         Ok(self.source.slice(start..self.at))
     }
 
-    /// The bytes of the members `schema` and `payload`, if the source is an object of just these two.
-    pub(super) fn envelope(mut self) -> Result<Option<(Bytes, Bytes)>> {
+    /// The bytes of the members `schema` and `payload`, if the source is an object of just these two. `known` says how many
+    /// bytes at the beginning of some are a schema that was read before: they need not be looked at again.
+    pub(super) fn envelope(mut self, known: impl Fn(&[u8]) -> Option<usize>) -> Result<Option<(Bytes, Bytes)>> {
         if self.at_end() {
             return Ok(None);
         }
@@ -357,9 +382,15 @@ impl<'a> Reader<'a> {
             return self.skip().map(|()| None);
         }
         let (mut schema, mut payload, mut others) = (None, None, false);
-        self.object(|reader, name| {
-            let member = Some(reader.raw()?);
-            match name.as_str() {
+        self.members(|reader, name| {
+            reader.peek();
+            let length = known(&reader.source[reader.at..]).filter(|_| name == "schema");
+            let member = Some(match length {
+                Some(length) => reader.source.slice(reader.at..reader.at + length),
+                None => reader.raw()?,
+            });
+            reader.at += length.unwrap_or_default();
+            match &*name {
                 "schema" => schema = member,
                 "payload" => payload = member,
                 _ => others = true,

@@ -156,7 +156,7 @@ fn array(reader: &mut Reader<'_>, node: Node, schema: &Schema, options: &JsonOpt
     };
     match node {
         Node::Array => reader.array(add)?,
-        Node::Object => reader.object(|reader, _| add(reader))?,
+        Node::Object => reader.members(|reader, _| add(reader))?,
         _ => reader.skip()?,
     }
     Ok(Value::Array(items.into()))
@@ -218,19 +218,19 @@ fn structure(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &
     let mut values: Vec<Option<Value>> = vec![None; fields.len()];
     // Members mostly come in the order of the fields.
     let mut expected = 0;
-    reader.object(|reader, name| {
-        let next = fields.get(expected).filter(|f| f.name() == name.as_str()).map(|_| expected);
+    reader.members(|reader, name| {
+        let next = fields.get(expected).filter(|f| f.name() == name).map(|_| expected);
         let Some(index) = next.or_else(|| schema.field_index(&name)) else { return reader.skip() };
         expected = index + 1;
         values[index] = Some(value(reader, fields[index].schema(), options)?);
         Ok(())
     })?;
-    let complete = fields.iter().zip(values).map(|(field, value)| {
-        let schema = field.schema();
-        let value = value.map_or_else(|| absent(schema, options), Ok)?;
+    // Not collected into a result, which would grow the list in steps.
+    let mut row = Vec::with_capacity(fields.len());
+    for (field, value) in fields.iter().zip(values) {
+        let value = value.map_or_else(|| absent(field.schema(), options), Ok)?;
         check_field(field, &value)?;
-        Ok(value)
-    });
-    let values = complete.collect::<Result<Vec<Value>>>()?;
-    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), values))))
+        row.push(value);
+    }
+    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), row))))
 }

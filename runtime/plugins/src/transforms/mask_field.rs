@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use couplet_api::config::{ConfigDef, Props, non_empty};
-use couplet_api::data::{Datum, Decimal, Field, Record, Value};
+use couplet_api::data::{Datum, Decimal, Record, Value};
 use couplet_api::transform::Transform;
 use couplet_api::{Error, Result, config_def};
 
@@ -55,13 +55,12 @@ impl Transform for MaskField {
             }
             Some(schema) => {
                 let row = require_struct(&datum.value, PURPOSE)?;
-                let mask = |(field, value): (&Field, Value)| {
+                let mut masked = Vec::with_capacity(row.values().len());
+                for (field, value) in values(row, self.config.replace_null_with_default) {
                     let is_masked = self.config.fields.iter().any(|name| name == field.name());
-                    if is_masked { self.masked(&value, "java.nio.HeapByteBuffer") } else { Ok(value) }
-                };
-                let values = values(row, self.config.replace_null_with_default).map(mask);
-                let values = values.collect::<Result<Vec<_>>>()?;
-                Datum::new(schema.clone(), build(row.schema(), values)?)
+                    masked.push(if is_masked { self.masked(&value, "java.nio.HeapByteBuffer")? } else { value });
+                }
+                Datum::new(schema.clone(), build(row.schema(), masked)?)
             }
         };
         Ok(Some(self.side.with(record, masked)))

@@ -97,6 +97,10 @@ pub(super) fn checked(field: &Field, value: Value) -> Result<Value> {
 /// # Errors
 /// When a required field would be null.
 pub(super) fn build(schema: &SchemaRef, values: impl IntoIterator<Item = Value>) -> Result<Value> {
-    let values = schema.fields().iter().zip(values).map(|(field, value)| checked(field, value));
-    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), values.collect::<Result<Vec<_>>>()?))))
+    // Not collected into a result, which would grow the list in steps.
+    let mut row = Vec::with_capacity(schema.fields().len());
+    for (field, value) in schema.fields().iter().zip(values) {
+        row.push(checked(field, value)?);
+    }
+    Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), row))))
 }
