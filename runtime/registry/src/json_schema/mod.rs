@@ -1,0 +1,17 @@
+//! Confluent's JSON Schema converter.
+//!
+//! A Connect schema becomes a JSON Schema ([`from_connect`]) and a plan by which values are written; a registered JSON Schema
+//! becomes a Connect schema ([`to_connect`], over [`keywords`]), by which JSON is read in one pass.
+
+mod from_connect;
+mod keywords;
+mod options;
+mod pretty;
+mod properties;
+mod reader;
+mod refs;
+#[cfg(test)]
+mod tests;
+mod to_connect;
+mod write_plan;
+mod writer;
