@@ -8,6 +8,9 @@ mod bounded;
 pub mod client;
 mod config;
 mod failure;
+mod json_schema;
+mod plans;
+mod protobuf;
 mod registry;
 mod subject;
 pub mod wire;
@@ -25,5 +28,5 @@ pub const CONFLUENT_VERSION: &str = "7.9.0";
 
 /// All plugins of this crate.
 pub fn plugins() -> Vec<Plugin> {
-    Vec::new()
+    vec![json_schema::plugin(), protobuf::plugin()]
 }

@@ -24,7 +24,7 @@ pub use reader::{Node, Reader};
 pub use typed::base64;
 pub use writer::{JsonWriter, write_base64, write_plain, write_value};
 
-pub(crate) use recent::Recent;
+pub use recent::Recent;
 
 use bytes::Bytes;
 use couplet_api::data::{SchemaRef, Value};

@@ -1,19 +1,19 @@
 /// The most recently used of a limited number of things, newest first; found by scanning, which for the few schemas of a
 /// topic costs less than hashing.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
+pub struct Recent<K, V> {
     entries: Vec<(K, V)>,
     size_max: usize,
 }
 
 impl<K, V: Clone> Recent<K, V> {
     /// Holds at most `size_max` things.
-    pub(crate) const fn new(size_max: usize) -> Self {
+    pub const fn new(size_max: usize) -> Self {
         Recent { entries: Vec::new(), size_max }
     }
 
     /// The thing whose key passes `is_it`.
-    pub(crate) fn get(&mut self, is_it: impl Fn(&K) -> bool) -> Option<V> {
+    pub fn get(&mut self, is_it: impl Fn(&K) -> bool) -> Option<V> {
         let at = self.entries.iter().position(|(key, _)| is_it(key))?;
         self.entries[..=at].rotate_right(1);
         Some(self.entries[0].1.clone())
@@ -25,7 +25,7 @@ impl<K, V: Clone> Recent<K, V> {
     }
 
     /// Adds a thing and forgets the one unused for longest if there are too many.
-    pub(crate) fn put(&mut self, key: K, value: V) {
+    pub fn put(&mut self, key: K, value: V) {
         if self.size_max == 0 {
             return;
         }

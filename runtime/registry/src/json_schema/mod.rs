@@ -3,6 +3,8 @@
 //! A Connect schema becomes a JSON Schema ([`from_connect`]) and a plan by which values are written; a registered JSON Schema
 //! becomes a Connect schema ([`to_connect`], over [`keywords`]), by which JSON is read in one pass.
 
+mod compatibility;
+mod converter;
 mod from_connect;
 mod keywords;
 mod options;
@@ -12,6 +14,9 @@ mod reader;
 mod refs;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use converter::plugin;
 mod to_connect;
+mod validation;
 mod write_plan;
 mod writer;

@@ -24,6 +24,11 @@ impl Documents {
         &self.root
     }
 
+    /// What the schema refers to, by name.
+    pub(super) fn others(&self) -> &[(String, Json)] {
+        &self.others
+    }
+
     /// The schema that `reference` in `document` points to, and the document that holds it.
     ///
     /// # Errors

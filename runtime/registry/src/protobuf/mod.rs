@@ -4,6 +4,8 @@
 //! file ([`parse`]) becomes a Connect schema and a plan by which messages are read. Plans are made once per schema: neither
 //! direction looks at descriptors or names per record.
 
+mod compatibility;
+mod converter;
 mod definition;
 mod from_connect;
 mod known;
@@ -18,6 +20,8 @@ mod reader;
 mod scalar;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use converter::plugin;
 mod text;
 mod write_plan;
 mod writer;

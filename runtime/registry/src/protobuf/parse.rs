@@ -84,6 +84,19 @@ impl ProtoSchema {
         })
     }
 
+    /// The messages of the file, those declared in others behind them.
+    pub(super) fn messages(&self) -> Vec<MessageDescriptor> {
+        let own = self.pool.get_file_by_name(OWN_FILE);
+        let mut found: Vec<MessageDescriptor> =
+            own.iter().flat_map(|file| file.messages().collect::<Vec<_>>()).collect();
+        let mut at = 0;
+        while let Some(message) = found.get(at).cloned() {
+            found.extend(message.child_messages());
+            at += 1;
+        }
+        found
+    }
+
     /// The bytes that point to the message called `name`; the first message's if this schema has no such message.
     pub(super) fn indexes_of(&self, name: &str) -> Vec<u8> {
         let mut indexes = Vec::new();

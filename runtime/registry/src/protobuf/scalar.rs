@@ -235,10 +235,12 @@ fn varint(rest: &mut &[u8]) -> Result<u64> {
     decode_varint(rest).map_err(|error| malformed(&error.to_string()))
 }
 
+/// Class of the error for bytes that are no message.
+pub(super) const MALFORMED: &str = "com.google.protobuf.InvalidProtocolBufferException";
+
 /// Bytes that are no message.
 pub(super) fn malformed(why: &str) -> Error {
-    Error::data(format!("the bytes are not a Protobuf message: {why}"))
-        .with_class("com.google.protobuf.InvalidProtocolBufferException")
+    Error::data(format!("the bytes are not a Protobuf message: {why}")).with_class(MALFORMED)
 }
 
 fn truncated() -> Error {
