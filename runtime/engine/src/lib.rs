@@ -10,6 +10,7 @@ pub mod herder;
 pub mod java_properties;
 pub mod metrics;
 mod override_policy;
+pub mod peers;
 pub mod plugins;
 pub mod rest;
 pub mod secrets;

@@ -60,6 +60,7 @@ impl Bench {
             config: Arc::new(WorkerConfig::parse(Mode::Distributed, self.props.clone()).expect("valid settings")),
             plugins: Plugins::new(plugins),
             worker_id: WORKER_ID.to_owned(),
+            url: format!("http://{WORKER_ID}/"),
             metrics: Arc::new(Metrics::new(WORKER_ID.to_owned(), &self.props)),
             set_logger_level: Arc::new(|_, _| {}),
         };

@@ -63,6 +63,7 @@ impl Worker {
             config: config.clone(),
             plugins: plugins.clone(),
             worker_id: server.worker_id(),
+            url: server.advertised_url(),
             metrics: metrics.clone(),
             set_logger_level: Arc::new(move |logger, level| {
                 if let Some(level) = level {
@@ -79,6 +80,7 @@ impl Worker {
             tracing::info!(%address, "REST server listening");
         }
         let state = RestState {
+            peers: herder.handle.peers().clone(),
             herder: Arc::new(herder.handle.clone()),
             plugins: Arc::new(plugins),
             config,

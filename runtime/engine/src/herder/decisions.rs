@@ -32,6 +32,7 @@ impl HerderState {
         match command {
             Command::Put { new, base } => self.decide_put(reply, new, base.as_ref()),
             Command::Delete(name) => {
+                self.must_lead()?;
                 self.known(&name, |name| HerderError::NotFound(format!("Connector {name} not found")))?;
                 let records = vec![ConfigRecord::Connector(name.clone(), None), ConfigRecord::Target(name, None)];
                 self.write(records, Then::Reply(reply, Answer::Done));
@@ -50,11 +51,13 @@ impl HerderState {
                 Ok(())
             }
             Command::AlterOffsets(name, changes) => self.decide_alter_offsets(reply, &name, changes),
+            Command::PutTaskConfigs(name, configs) => self.decide_put_task_configs(reply, name, configs),
             Command::Ping => Ok(()),
         }
     }
 
     fn decide_put(&mut self, reply: ReplyId, new: NewConnector, base: Option<&Props>) -> Result<(), HerderError> {
+        self.must_lead()?;
         let NewConnector { name, config, initial_state, replace } = new;
         let current = self.cluster.config(&name);
         if current.is_some() && !replace {
@@ -85,6 +88,8 @@ impl HerderState {
         })?;
         let mut records = Vec::new();
         if target == TargetState::Stopped {
+            // Task configs are written too, and only the leader writes those.
+            self.must_lead()?;
             records.push(ConfigRecord::Commit(name.clone(), 0));
         }
         records.push(ConfigRecord::Target(name, Some(target)));
@@ -101,10 +106,12 @@ impl HerderState {
             _ => HerderError::NotFound(format!("Unknown connector: {name}")),
         })?;
         if plain {
+            self.owns_connector(name)?;
             self.lane(name).awaiting_start.push(reply);
             self.then(name, [Step::StopConnector, Step::StartConnector]);
             return Ok(());
         }
+        self.must_lead()?;
         let plan = self
             .restart_plan(name, request)
             .ok_or_else(|| HerderError::NotFound(format!("Status for connector {name} not found")))?;
@@ -134,13 +141,8 @@ impl HerderState {
         if self.cluster.task_config(name, id.task).is_none() {
             return Err(HerderError::NotFound(format!("Unknown task: {id}")));
         }
-        if id.task >= self.cluster.task_count(name) {
-            // Its config is known but nobody runs it; the JVM then looks for a leader to ask.
-            return Err(HerderError::Conflict(
-                "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway."
-                    .to_owned(),
-            ));
-        }
+        // A task that is configured and nobody's: the JVM then looks for a leader to ask.
+        self.owns_task(id)?;
         let tasks = vec![id.task];
         self.then(name, [Step::StopTasks(TaskSet::These(tasks.clone())), Step::StartTasks(tasks), Step::Answer(reply)]);
         Ok(())
@@ -152,6 +154,7 @@ impl HerderState {
         name: &str,
         changes: Option<Vec<OffsetEntry>>,
     ) -> Result<(), HerderError> {
+        self.must_lead()?;
         self.known(name, |name| HerderError::NotFound(format!("Connector {name} not found")))?;
         if self.cluster.target(name) != TargetState::Stopped || self.cluster.task_count(name) != 0 {
             return Err(HerderError::BadRequest(format!(
@@ -173,12 +176,47 @@ impl HerderState {
             self.answer_waiting(&name, None);
             return;
         }
-        let connector: std::sync::Arc<str> = name.as_str().into();
-        let count = u32::try_from(configs.len()).unwrap_or(u32::MAX);
-        let task = |(task, config)| ConfigRecord::Task(TaskId { connector: connector.clone(), task }, config);
-        let mut records: Vec<ConfigRecord> = (0..).zip(configs).map(task).collect();
-        records.push(ConfigRecord::Commit(name.clone(), count));
-        self.write(records, Then::TaskConfigs(name));
+        match self.must_lead() {
+            Ok(()) => {
+                let records = task_records(&name, configs);
+                self.write(records, Then::TaskConfigs(name));
+            }
+            Err(HerderError::Elsewhere(Some(leader))) => {
+                self.actions.push(Action::SendTaskConfigs { leader, name, configs });
+            }
+            Err(_) => self.reconfigure_later(name),
+        }
+    }
+
+    /// Task configs that another worker made.
+    fn decide_put_task_configs(
+        &mut self,
+        reply: ReplyId,
+        name: String,
+        configs: Vec<Props>,
+    ) -> Result<(), HerderError> {
+        self.must_lead()?;
+        self.known(&name, |name| HerderError::NotFound(format!("Connector {name} not found")))?;
+        if !configs.is_empty() && self.cluster.target(&name) == TargetState::Stopped {
+            let why = format!("Cannot submit non-empty set of task configs for stopped connector {name}");
+            return Err(HerderError::BadRequest(why));
+        }
+        let records = task_records(&name, configs);
+        self.write(records, Then::Reply(reply, Answer::Done));
+        Ok(())
+    }
+
+    pub(super) fn on_task_configs_sent(&mut self, name: &str, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.answer_waiting(name, None),
+            // The driver has logged why.
+            Err(_) => self.reconfigure_later(name.to_owned()),
+        }
+    }
+
+    fn reconfigure_later(&mut self, name: String) {
+        let pause = self.lane(&name).next_retry();
+        self.actions.push(Action::ReconfigureAfter(name, pause));
     }
 
     fn write(&mut self, records: Vec<ConfigRecord>, then: Then) {
@@ -211,8 +249,7 @@ impl HerderState {
             }
             (Then::TaskConfigs(name), Err(_)) => {
                 // The driver has logged why.
-                let pause = self.lane(&name).next_retry();
-                self.actions.push(Action::ReconfigureAfter(name, pause));
+                self.reconfigure_later(name);
             }
             (Then::Nothing, _) => {}
         }
@@ -225,4 +262,14 @@ impl HerderState {
     fn refuse(&mut self, reply: ReplyId, refusal: HerderError) {
         self.reply(reply, Err(refusal));
     }
+}
+
+/// A complete set of task configs.
+fn task_records(name: &str, configs: Vec<Props>) -> Vec<ConfigRecord> {
+    let connector: std::sync::Arc<str> = name.into();
+    let count = u32::try_from(configs.len()).unwrap_or(u32::MAX);
+    let task = |(task, config)| ConfigRecord::Task(TaskId { connector: connector.clone(), task }, config);
+    let mut records: Vec<ConfigRecord> = (0..).zip(configs).map(task).collect();
+    records.push(ConfigRecord::Commit(name.to_owned(), count));
+    records
 }

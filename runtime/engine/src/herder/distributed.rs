@@ -1,4 +1,4 @@
-//! The herder of a distributed worker: config, status and offsets in topics. A group of one for now.
+//! The herder of a distributed worker: config, status and offsets in topics, work by agreement with its group.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,18 +11,24 @@ use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, panic_text, spawn};
 use couplet_api::{Error, Kind, Result};
+use couplet_group::membership::MemberHandle;
 use couplet_kafka::{LogRecord, TopicLog};
+use couplet_plugins::json::read_value;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::event::{
+    Action, Answer, Command, Event, GroupAnswer, GroupTicket, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet,
+};
+use super::group_port::{Membership, Port, PortCall};
 use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
 use super::{ClusterSnapshot, HerderError, snapshot};
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::config_store::{ConfigRecord, KeyValue};
 use crate::storage::inbox::Inbox;
@@ -34,6 +41,10 @@ const STATUS_RETRY: Duration = Duration::from_secs(1);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last states may take when the worker ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long leaving the group may take when the worker ends.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a herder outside of its group waits for, in the words of "The worker is currently …".
+const JOINING: &str = "ensuring membership in the cluster";
 /// Most states in one write.
 const STATUS_BATCH_MAX: usize = 500;
 
@@ -66,6 +77,10 @@ pub struct Driver {
     pub published: Arc<ArcSwap<ClusterSnapshot>>,
     /// Makes session keys; standalone workers need none.
     pub session_keys: Option<SessionKeys>,
+    /// Makes the herder a member of its group; standalone workers have none.
+    pub membership: Option<Membership>,
+    /// Reaches other workers.
+    pub peers: Arc<Peers>,
     /// Ends the herder.
     pub stop: CancellationToken,
     /// Where levels of loggers go.
@@ -74,10 +89,17 @@ pub struct Driver {
 
 /// Takes a record of the config topic into the herder's inbox.
 pub fn config_record(inbox: &Inbox<Event>, record: &LogRecord) {
+    let position = record.offset + 1;
     match record.key.as_ref().map(|key| ConfigRecord::decode(key, record.value.as_ref())) {
-        Some(Ok(Some(record))) => inbox.push(Event::Config(record)),
-        Some(Ok(None)) | None => {}
-        Some(Err(error)) => tracing::error!(offset = record.offset, %error, "a record of the config topic is skipped"),
+        Some(Ok(Some(record))) => inbox.push(Event::Config(record, Some(position))),
+        Some(Ok(None)) | None => inbox.push(Event::ConfigPosition(position)),
+        Some(Err(error)) => {
+            tracing::error!(offset = record.offset, %error, "a record of the config topic is skipped");
+            // All workers must agree on how far they have read: the JVM counts what is JSON.
+            if record.value.as_ref().is_none_or(|value| read_value(value).is_ok()) {
+                inbox.push(Event::ConfigPosition(position));
+            }
+        }
     }
 }
 
@@ -131,11 +153,23 @@ struct Running {
     interrupts: HashMap<String, CancellationToken>,
     /// The write of states under way; returns those that must be tried again.
     writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
+    /// The membership of the group.
+    port: Option<Port>,
+    /// Position in the config topic, as the membership tells others.
+    config_offset: Arc<AtomicI64>,
+    group_replies: HashMap<GroupTicket, oneshot::Sender<GroupAnswer>>,
+    /// Calls of the group to be answered when all states are written.
+    after_flush: Vec<GroupTicket>,
+    /// When lost work is to be shared out.
+    rejoin_at: Option<Instant>,
 }
 
 impl Driver {
     /// Works until it is stopped and everything has ended. `logs` are read to their end: the inbox holds what they say.
-    pub async fn run(self, runner: Arc<dyn Runner>, logs: Logs) {
+    ///
+    /// # Errors
+    /// When the worker cannot be a member of its group.
+    pub async fn run(self, runner: Arc<dyn Runner>, logs: Logs) -> Result<()> {
         let listener = Arc::new(ToInbox(self.inbox.clone()));
         let mut running = Running {
             driver: self,
@@ -147,9 +181,25 @@ impl Driver {
             unwritten: VecDeque::new(),
             interrupts: HashMap::new(),
             writing: None,
+            port: None,
+            config_offset: Arc::new(AtomicI64::new(-1)),
+            group_replies: HashMap::new(),
+            after_flush: Vec::new(),
+            rejoin_at: None,
         };
         running.load();
-        running.work().await;
+        let joined = running.driver.membership.take().map(|group| group.join(running.config_offset.clone()));
+        let (port, calls) = joined.unzip();
+        running.port = port;
+        let ended = running.work(calls).await;
+        if let Some(port) = running.port {
+            // What an administrator reads in the broker's log.
+            let leaving = port.member.leave("the worker is being shut down");
+            if tokio::time::timeout(LEAVE_TIMEOUT, leaving).await.is_err() {
+                tracing::warn!("the group could not be left in time");
+            }
+        }
+        ended
     }
 }
 
@@ -159,25 +209,26 @@ impl Running {
         while let Some(event) = self.driver.inbox.try_next() {
             self.handle(event);
         }
-        tracing::info!("Starting connectors and tasks");
         self.handle(Event::Loaded);
         self.publish();
-        tracing::info!("Finished starting connectors and tasks");
     }
 
-    /// One select, branch order is priority: states out, stop, what happened, wishes, keys.
-    async fn work(&mut self) {
+    /// One select, branch order is priority: states out, stop, what happened, the group, wishes, keys.
+    async fn work(&mut self, calls: Option<mpsc::Receiver<PortCall>>) -> Result<()> {
         let mut stopping = false;
+        // Nobody calls a herder alone.
+        let mut calls = calls.unwrap_or_else(|| mpsc::channel(1).1);
         let mut key_due = self.key_due();
         let mut flush_ends: Option<Instant> = None;
         loop {
             if stopping && self.driver.state.is_idle() {
                 flush_ends = flush_ends.or_else(|| Some(Instant::now() + FLUSH_TIMEOUT));
                 if self.unwritten.is_empty() && self.writing.is_none() {
-                    return;
+                    return Ok(());
                 }
             }
             self.write_statuses();
+            self.answer_flushed();
             tokio::select! {
                 biased;
                 failed = async { self.writing.as_mut().expect("checked by the guard").await }, if self.writing.is_some() => {
@@ -186,7 +237,7 @@ impl Running {
                 }
                 () = tokio::time::sleep_until(flush_ends.unwrap_or_else(Instant::now)), if flush_ends.is_some() => {
                     tracing::warn!("the last states could not be written to Kafka");
-                    return;
+                    return Ok(());
                 }
                 () = self.driver.stop.cancelled(), if !stopping => {
                     stopping = true;
@@ -199,6 +250,21 @@ impl Running {
                     }
                     self.publish();
                     key_due = self.key_due();
+                }
+                ended = async { self.port.as_mut().expect("checked by the guard").member.ended().await }, if self.port.is_some() => {
+                    self.port = None;
+                    return ended.map_err(|cause| Error::new(cause.kind(), cause.message().to_owned()));
+                }
+                Some((call, reply)) = calls.recv() => {
+                    self.next_reply += 1;
+                    self.group_replies.insert(self.next_reply, reply);
+                    self.handle(Event::Group(self.next_reply, call));
+                    self.publish();
+                    key_due = self.key_due();
+                }
+                () = tokio::time::sleep_until(self.rejoin_at.unwrap_or_else(Instant::now)), if self.rejoin_at.is_some() => {
+                    self.rejoin_at = None;
+                    self.handle(Event::RejoinDue);
                 }
                 Some((command, reply)) = self.driver.requests.recv(), if self.driver.state.takes_commands() => {
                     self.next_reply += 1;
@@ -216,7 +282,10 @@ impl Running {
 
     fn key_due(&self) -> Option<Duration> {
         let keys = self.driver.session_keys.as_ref()?;
-        Some(keys.due_in(self.driver.state.cluster().session_key(), SystemClock.now_ms()))
+        // Only the leader makes keys, and only for groups that sign.
+        let view = self.driver.state.group_view()?;
+        let makes = view.is_leader && view.signs_requests && self.driver.state.is_settled();
+        makes.then(|| keys.due_in(self.driver.state.cluster().session_key(), SystemClock.now_ms())).flatten()
     }
 
     fn new_session_key(&mut self) {
@@ -246,9 +315,91 @@ impl Running {
         if matches!(event, Event::Written(_) | Event::Loaded) {
             self.set_stage(String::new());
         }
-        for action in self.driver.state.on(event) {
+        let settled = self.driver.state.is_settled();
+        let actions = self.driver.state.on(event);
+        if let Some(offset) = self.driver.state.config_offset() {
+            self.config_offset.store(offset, Ordering::Release);
+        }
+        for action in actions {
             self.act(action);
         }
+        match (settled, self.driver.state.is_settled()) {
+            (false, true) => self.set_stage(String::new()),
+            (true, false) => self.set_stage(JOINING.to_owned()),
+            _ => {}
+        }
+    }
+
+    /// Answers calls of the group that wait until all states are written.
+    fn answer_flushed(&mut self) {
+        if self.after_flush.is_empty() || !self.unwritten.is_empty() || self.writing.is_some() {
+            return;
+        }
+        for ticket in std::mem::take(&mut self.after_flush) {
+            if let Some(reply) = self.group_replies.remove(&ticket) {
+                // The membership may have given the call up.
+                let _ = reply.send(GroupAnswer::Done);
+            }
+        }
+    }
+
+    fn act_in_group(&mut self, action: Action) {
+        match action {
+            Action::GroupDone(ticket, GroupAnswer::Done) => self.after_flush.push(ticket),
+            Action::GroupDone(ticket, answer) => {
+                if let Some(reply) = self.group_replies.remove(&ticket) {
+                    // The membership may have given the call up.
+                    let _ = reply.send(answer);
+                }
+            }
+            Action::RejoinAfter(pause_ms) => {
+                self.rejoin_at = pause_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+            }
+            Action::Rejoin(reason) => self.ask_member(async move |member| member.rejoin(&reason).await),
+            Action::StepOut { reason, pause_ms } => {
+                let pause = Duration::from_millis(u64::try_from(pause_ms).unwrap_or(0));
+                self.ask_member(async move |member| member.step_out(&reason, pause).await);
+            }
+            Action::ReadConfig => self.read_config(),
+            Action::SendTaskConfigs { leader, name, configs } => self.send_task_configs(leader, name, configs),
+            // The others are not the group's.
+            _ => {}
+        }
+    }
+
+    /// The membership has room for some wishes; more of them wait without holding up the loop.
+    fn ask_member<F: Future<Output = ()> + Send>(&self, ask: impl FnOnce(MemberHandle) -> F + Send + 'static)
+    where
+        F: 'static,
+    {
+        if let Some(port) = &self.port {
+            spawn(TaskKind::Herder, ask(port.handle.clone()));
+        }
+    }
+
+    fn read_config(&self) {
+        let (Some(log), Some(port)) = (self.logs.config.clone(), &self.port) else { return };
+        let (inbox, timeout) = (self.driver.inbox.clone(), port.sync_timeout);
+        spawn(TaskKind::Herder, async move {
+            let read = tokio::time::timeout(timeout, log.read_to_end()).await;
+            if !matches!(read, Ok(Ok(()))) {
+                tracing::warn!("Didn't reach end of config log quickly enough");
+            }
+            inbox.push(Event::ConfigRead(matches!(read, Ok(Ok(())))));
+        });
+    }
+
+    fn send_task_configs(&self, leader: String, name: String, configs: Vec<Props>) {
+        let (inbox, peers) = (self.driver.inbox.clone(), self.driver.peers.clone());
+        let view = self.driver.state.group_view();
+        let key = view.filter(|view| view.signs_requests).and_then(|view| view.session_key);
+        spawn(TaskKind::Herder, async move {
+            let sent = peers.put_task_configs(&leader, &name, &configs, key.as_ref()).await;
+            if let Err(why) = &sent {
+                tracing::error!(connector = name, why, "Request to leader to reconfigure connector tasks failed");
+            }
+            inbox.push(Event::TaskConfigsSent(name, sent));
+        });
     }
 
     fn act(&mut self, action: Action) {
@@ -278,6 +429,7 @@ impl Running {
                 });
             }
             Action::SetLoggerLevel(logger, level) => (self.driver.set_logger_level)(&logger, level.as_deref()),
+            action => self.act_in_group(action),
         }
     }
 
@@ -305,7 +457,7 @@ impl Running {
     fn write_config(&mut self, records: Vec<ConfigRecord>) {
         let inbox = self.driver.inbox.clone();
         let Some(log) = self.logs.config.clone() else {
-            records.into_iter().for_each(|record| inbox.push(Event::Config(record)));
+            records.into_iter().for_each(|record| inbox.push(Event::Config(record, None)));
             inbox.push(Event::Written(Ok(())));
             return;
         };
@@ -390,6 +542,10 @@ impl StepWork {
                 Outcome::ConnectorStopped
             }
             Step::SetTarget(target) => Outcome::TargetSet(target, traced(self.set_target(target).await)),
+            Step::SetTaskTarget(target) => {
+                self.runner.set_task_target(&self.name, target);
+                Outcome::TaskTargetSet
+            }
             Step::MakeTaskConfigs => {
                 let made = self.runner.task_configs(&self.name).await;
                 Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
@@ -469,6 +625,7 @@ fn broken(step: Step, error: &Error) -> Outcome {
     let trace = error.trace();
     match step {
         Step::SetTarget(target) => Outcome::TargetSet(target, Err(trace)),
+        Step::SetTaskTarget(_) => Outcome::TaskTargetSet,
         Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(NoTaskConfigs { retry: false, trace })),
         Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
         Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, trace.clone())).collect()),

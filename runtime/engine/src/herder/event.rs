@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use couplet_api::config::Props;
+use couplet_group::membership::{Assigned, GroupMembers, Revoked};
+use couplet_group::protocol::Assignment;
 
 use super::{HerderError, NewConnector, OffsetEntry, RestartRequest};
 use crate::storage::config_store::{ConfigRecord, SessionKey};
@@ -12,11 +14,16 @@ use crate::worker::{TargetState, TaskEvent, TaskId};
 /// Names a caller that waits for an answer.
 pub type ReplyId = u64;
 
+/// Names a call of the group that waits for its end.
+pub type GroupTicket = u64;
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A record of the config log came back.
-    Config(ConfigRecord),
+    /// A record of the config log came back. With it, the position behind it in the topic, if there is a topic.
+    Config(ConfigRecord, Option<i64>),
+    /// The config log was read up to this position; what is there means nothing to this version.
+    ConfigPosition(i64),
     /// A record of the status log came back.
     Status(StatusRecord),
     /// Both logs are read to their end: work begins.
@@ -39,8 +46,36 @@ pub enum Event {
     Command(ReplyId, Command),
     /// It is time for a new session key.
     NewSessionKey(SessionKey),
+    /// The group wants something.
+    Group(GroupTicket, GroupCall),
+    /// The config log was read to its end, or could not be in time; see [`Action::ReadConfig`].
+    ConfigRead(bool),
+    /// The time of [`Action::RejoinAfter`] is over.
+    RejoinDue,
+    /// The leader has taken a connector's task configs, or why not.
+    TaskConfigsSent(String, Result<(), String>),
     /// The worker is to end.
     Shutdown,
+}
+
+/// What the group wants of its member.
+#[derive(Debug)]
+pub enum GroupCall {
+    /// Share out the work, as the leader. With the time in milliseconds since the epoch.
+    Assign(GroupMembers, i64),
+    /// Stop this work.
+    Revoked(Revoked),
+    /// All this work is yours.
+    Assigned(Assigned),
+}
+
+/// How a call of the group ended.
+#[derive(Debug, PartialEq)]
+pub enum GroupAnswer {
+    /// It is done.
+    Done,
+    /// Who gets what.
+    Assignments(Vec<(String, Assignment)>),
 }
 
 /// What somebody can want.
@@ -67,6 +102,8 @@ pub enum Command {
     SetLoggerLevel(String, String),
     /// Store offsets of a stopped connector; `None`: forget all.
     AlterOffsets(String, Option<Vec<OffsetEntry>>),
+    /// Another worker's task configs for a connector, sent to the leader.
+    PutTaskConfigs(String, Vec<Props>),
     /// Answer.
     Ping,
 }
@@ -111,6 +148,8 @@ pub enum Step {
     StopConnector,
     /// Pauses, resumes or stops connector and tasks.
     SetTarget(TargetState),
+    /// Pauses or resumes the tasks of a connector that is another worker's.
+    SetTaskTarget(TargetState),
     /// Asks the connector for task configs.
     MakeTaskConfigs,
     /// Stops tasks.
@@ -125,6 +164,10 @@ pub enum Step {
     ForgetTasks(u32),
     /// Forgets all states and topics of a connector that is deleted.
     Forget,
+    /// Forgets the topics of a connector, if it is deleted.
+    ForgetTopics,
+    /// Tells the group that all before this has stopped.
+    Released(GroupTicket),
     /// Answers: all before this is done.
     Answer(ReplyId),
 }
@@ -145,6 +188,8 @@ pub enum Outcome {
     ConnectorStopped,
     /// [`Step::SetTarget`]; the error is the trace.
     TargetSet(TargetState, Result<(), String>),
+    /// [`Step::SetTaskTarget`].
+    TaskTargetSet,
     /// [`Step::MakeTaskConfigs`].
     TaskConfigs(Result<Vec<Props>, NoTaskConfigs>),
     /// [`Step::StopTasks`].
@@ -181,6 +226,30 @@ pub enum Action {
     Reply(ReplyId, Result<Answer, HerderError>),
     /// Send [`Event::Reconfigure`] after a pause.
     ReconfigureAfter(String, Duration),
+    /// End a call of the group. [`GroupAnswer::Done`] also means that all states written before are in the topic.
+    GroupDone(GroupTicket, GroupAnswer),
+    /// Ask the group for a rebalance, for this reason.
+    Rejoin(String),
+    /// Send [`Event::RejoinDue`] after so many milliseconds; `None`: not at all. Replaces what was asked before.
+    RejoinAfter(Option<u64>),
+    /// Leave the group for a while.
+    StepOut {
+        /// Why.
+        reason: String,
+        /// How long.
+        pause_ms: i64,
+    },
+    /// Read the config log to its end; [`Event::ConfigRead`] follows.
+    ReadConfig,
+    /// Send a connector's task configs to the leader; [`Event::TaskConfigsSent`] follows.
+    SendTaskConfigs {
+        /// URL of the leader.
+        leader: String,
+        /// The connector.
+        name: String,
+        /// The configs.
+        configs: Vec<Props>,
+    },
     /// Set the level of a logger.
     SetLoggerLevel(String, Option<String>),
 }

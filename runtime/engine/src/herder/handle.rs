@@ -15,6 +15,7 @@ use super::{
     RestartRequest, snapshot,
 };
 use crate::hash_map_order;
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::status_store::Subject;
 use crate::validate;
@@ -30,9 +31,15 @@ pub struct HerderHandle {
     pub(super) runner: Arc<OnceLock<Arc<dyn Runner>>>,
     pub(super) plugins: Plugins,
     pub(super) config: Arc<WorkerConfig>,
+    pub(super) peers: Arc<Peers>,
 }
 
 impl HerderHandle {
+    /// Reaches other workers, as the herder does.
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
+    }
+
     async fn ask(&self, command: Command) -> Result<Answer, HerderError> {
         let gone = |()| HerderError::Failed("The worker is shutting down".to_owned());
         let (reply, answer) = oneshot::channel();
@@ -115,6 +122,9 @@ impl Herder for HerderHandle {
     }
 
     async fn patch_connector(&self, name: &str, patch: Props) -> Result<ConnectorInfo, HerderError> {
+        if let Some(group) = self.published.load().group.as_ref().filter(|group| !group.is_leader) {
+            return Err(HerderError::Elsewhere(group.leader_url.clone()));
+        }
         loop {
             let base = self.connector(name)?.config.clone();
             let config = patched(&base, &patch);
@@ -145,6 +155,10 @@ impl Herder for HerderHandle {
 
     async fn restart_task(&self, id: &TaskId) -> Result<(), HerderError> {
         self.ask(Command::RestartTask(id.clone())).await.map(|_| ())
+    }
+
+    async fn put_task_configs(&self, name: &str, configs: Vec<Props>) -> Result<(), HerderError> {
+        self.ask(Command::PutTaskConfigs(name.to_owned(), configs)).await.map(|_| ())
     }
 
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError> {

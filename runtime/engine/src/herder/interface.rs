@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use couplet_api::config::Props;
 use couplet_api::data::OffsetMap;
 
+use crate::storage::config_store::SessionKey;
 use crate::worker::{TargetState, TaskId};
 
 /// Kind of a connector, as answers print it.
@@ -127,10 +128,25 @@ pub struct ClusterSnapshot {
     pub connectors: BTreeMap<String, Arc<ConnectorSnapshot>>,
     /// Whether the herder has read its topics and takes requests.
     pub ready: bool,
+    /// The worker's place in its group; `None` for a worker alone, and before there is one.
+    pub group: Option<GroupView>,
     /// What the herder is doing, in the words of "The worker is currently …"; empty when nothing is to say.
     pub stage: String,
     /// When it began that, in milliseconds since the epoch.
     pub stage_began_ms: i64,
+}
+
+/// A worker's place in its group, as far as requests depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupView {
+    /// Whether this worker leads.
+    pub is_leader: bool,
+    /// URL of the leader's REST server, if one is known.
+    pub leader_url: Option<String>,
+    /// Whether requests between workers are signed (KIP-507).
+    pub signs_requests: bool,
+    /// The key they are signed with, if one is known.
+    pub session_key: Option<SessionKey>,
 }
 
 /// A request to create or replace a connector.
@@ -175,6 +191,8 @@ pub enum HerderError {
     BadRequest(String),
     /// 500.
     Failed(String),
+    /// The worker with this URL must be asked; `None`: it is not known at the moment.
+    Elsewhere(Option<String>),
 }
 
 impl HerderError {
@@ -185,6 +203,9 @@ impl HerderError {
             | HerderError::Conflict(m)
             | HerderError::BadRequest(m)
             | HerderError::Failed(m) => m,
+            HerderError::Elsewhere(_) => {
+                "Cannot complete request because of a conflicting operation (e.g. worker rebalance)"
+            }
         }
     }
 }
@@ -219,6 +240,9 @@ pub trait Herder: Send + Sync {
 
     /// Restarts one task.
     async fn restart_task(&self, id: &TaskId) -> Result<(), HerderError>;
+
+    /// Takes the task configs that another worker made for its connector; only the leader writes them.
+    async fn put_task_configs(&self, name: &str, configs: Vec<Props>) -> Result<(), HerderError>;
 
     /// Forgets the active topics.
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError>;

@@ -38,6 +38,10 @@ pub struct Lane {
     pub instance: Instance,
     /// Tasks that were started and not stopped; failed ones too.
     pub live: BTreeSet<u32>,
+    /// Tasks there are when all steps are done.
+    wanted: BTreeSet<u32>,
+    /// Whether the connector is there when all steps are done.
+    wants_connector: bool,
     /// Tasks whose state this worker wrote and did not forget.
     pub spoken: BTreeSet<u32>,
     /// Parts whose restart was promised to a caller and is not yet in the status log.
@@ -55,13 +59,40 @@ pub struct Lane {
 impl Lane {
     /// Appends `steps`.
     pub fn then(&mut self, steps: impl IntoIterator<Item = Step>) {
-        self.steps.extend(steps);
+        for step in steps {
+            match &step {
+                Step::StartConnector => self.wants_connector = true,
+                Step::StopConnector => self.wants_connector = false,
+                Step::StartTasks(tasks) => self.wanted.extend(tasks),
+                Step::StopTasks(TaskSet::All) => self.wanted.clear(),
+                Step::StopTasks(TaskSet::These(tasks)) => self.wanted.retain(|task| !tasks.contains(task)),
+                _ => {}
+            }
+            self.steps.push_back(step);
+        }
     }
 
-    /// Forgets the steps that wait and appends `steps` instead.
+    /// Forgets the steps that wait, but for what the group waits for, and does `steps` before it instead.
     pub fn instead(&mut self, steps: impl IntoIterator<Item = Step>) {
-        self.steps.clear();
-        self.steps.extend(steps);
+        let mut waiting = std::mem::take(&mut self.steps);
+        waiting.retain(|step| matches!(step, Step::Released(_)));
+        self.then(steps);
+        self.steps.append(&mut waiting);
+    }
+
+    /// Tasks there are when all steps are done.
+    pub fn wanted(&self) -> &BTreeSet<u32> {
+        &self.wanted
+    }
+
+    /// Whether the connector is there when all steps are done.
+    pub fn wants_connector(&self) -> bool {
+        self.wants_connector
+    }
+
+    /// Whether there is nothing of the connector, and nothing to be done.
+    pub fn is_empty(&self) -> bool {
+        self.is_idle() && self.instance == Instance::Absent && self.live.is_empty()
     }
 
     /// Whether the step that runs is worth giving up: the connector is to be stopped or to rest next. Says so once.

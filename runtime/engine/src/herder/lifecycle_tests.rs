@@ -11,13 +11,13 @@ use couplet_testkit::golden::{Differences, cases};
 use serde_json::Value;
 
 use super::event::{Action, Command, Event, Outcome, Step, TaskSet};
+use super::solo_group::{SETTINGS, SoloGroup};
 use super::state::HerderState;
 use super::{NewConnector, RestartRequest};
 use crate::plugins::Plugins;
 use crate::storage::config_store::{ConfigRecord, SessionKey};
 use crate::storage::status_store::StatusRecord;
 use crate::worker::{TargetState, TaskEvent, TaskId};
-use crate::worker_config::Mode;
 
 /// One step of the recording.
 struct Recorded {
@@ -60,6 +60,8 @@ struct Worker {
     /// Connectors and the topics their tasks use.
     topics: Vec<(String, String)>,
     replies: u64,
+    group: SoloGroup,
+    position: i64,
 }
 
 impl Worker {
@@ -77,7 +79,8 @@ impl Worker {
             Action::WriteConfig(records) => {
                 for record in records {
                     self.configs.push(shown(record.encode().expect("encodes")));
-                    events.push_back(Event::Config(record));
+                    self.position += 1;
+                    events.push_back(Event::Config(record, Some(self.position)));
                 }
                 events.push_back(Event::Written(Ok(())));
             }
@@ -88,6 +91,7 @@ impl Worker {
             Action::Run(name, step) => self.run(&name, step, events),
             Action::Reply(_, answer) => assert!(answer.is_ok(), "{answer:?}"),
             Action::Interrupt(_) | Action::ReconfigureAfter(..) | Action::SetLoggerLevel(..) => {}
+            action => events.extend(self.group.on(action, &self.state)),
         }
     }
 
@@ -257,7 +261,9 @@ fn comparable(records: &[(String, Option<String>)]) -> Value {
 fn the_recorded_life_of_a_worker() {
     let file = "connect/topics/lifecycle-main.jsonl";
     let mut worker = Worker {
-        state: HerderState::new(Mode::Distributed, "w:1".to_owned(), Plugins::default(), true),
+        state: HerderState::new(Some(SETTINGS), "w:1".to_owned(), Plugins::default(), true),
+        group: SoloGroup::default(),
+        position: 0,
         configs: Vec::new(),
         statuses: Vec::new(),
         tasks: BTreeMap::new(),
@@ -266,6 +272,8 @@ fn the_recorded_life_of_a_worker() {
         replies: 0,
     };
     worker.happen(Event::Loaded);
+    let joins = worker.group.join(&worker.state);
+    worker.happen(joins);
     let mut differences = Differences::new(file);
     for step in recording(file) {
         let failed = step.statuses.iter().filter(|(_, v)| v.as_ref().is_some_and(|v| v.contains("\"FAILED\"")));

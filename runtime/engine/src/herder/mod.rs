@@ -4,10 +4,13 @@
 //! so for wishes. The [`driver`] does it: it never waits for a connector, so nothing that one does can hold up another.
 //! Standalone and distributed herders are the same actor over different logs.
 
+mod changes;
 mod decisions;
 pub mod distributed;
 mod driver;
 mod event;
+mod group;
+mod group_port;
 mod handle;
 mod interface;
 mod lane;
@@ -19,6 +22,8 @@ mod refusal_tests;
 mod runner;
 mod session_key;
 mod snapshot;
+#[cfg(test)]
+mod solo_group;
 pub mod standalone;
 mod start;
 mod state;
@@ -27,8 +32,8 @@ mod worker_runner;
 pub use driver::SetLoggerLevel;
 pub use handle::HerderHandle;
 pub use interface::{
-    ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, Herder,
-    HerderError, NewConnector, OffsetEntry, RestartRequest, TaskInfo, TaskStatus,
+    ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, GroupView,
+    Herder, HerderError, NewConnector, OffsetEntry, RestartRequest, TaskInfo, TaskStatus,
 };
 pub use runner::Runner;
 pub use start::{HerderSetup, StartedHerder};

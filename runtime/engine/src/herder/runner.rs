@@ -25,6 +25,9 @@ pub trait Runner: Send + Sync {
         listener: Arc<dyn ConnectorListener>,
     ) -> Result<()>;
 
+    /// Brings the tasks of a connector that another worker runs into `target`.
+    fn set_task_target(&self, name: &str, target: TargetState);
+
     /// Stops the connector, within the worker's time limit; nothing is left of it.
     async fn stop_connector(&self, name: &str);
 

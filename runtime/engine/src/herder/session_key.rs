@@ -41,10 +41,14 @@ impl SessionKeys {
         Ok(SessionKeys { algorithm: config.algorithm, bytes, ttl_ms: config.ttl_ms.into() })
     }
 
-    /// How long `current` is good for, seen from `now_ms`; zero when a new one is due.
-    pub fn due_in(&self, current: Option<&SessionKey>, now_ms: i64) -> Duration {
-        let left = current.map_or(0, |key| key.created_ms.saturating_add(self.ttl_ms).saturating_sub(now_ms));
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    /// How long `current` is good for, seen from `now_ms`; zero when a new one is due, `None` when it is good for ever. A key
+    /// of another kind than this worker makes is not good.
+    pub fn due_in(&self, current: Option<&SessionKey>, now_ms: i64) -> Option<Duration> {
+        let Some(key) = current.filter(|key| key.algorithm == self.algorithm && key.key.len() == self.bytes) else {
+            return Some(Duration::ZERO);
+        };
+        let left = key.created_ms.saturating_add(self.ttl_ms).saturating_sub(now_ms);
+        (self.ttl_ms > 0).then(|| Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     /// A new key.
@@ -65,11 +69,15 @@ mod tests {
     #[test]
     fn a_key_is_due_when_there_is_none_or_its_time_is_over() {
         let keys = SessionKeys::new(&Props::from_iter([("inter.worker.key.ttl.ms", "1000")])).expect("valid");
-        assert_eq!(keys.due_in(None, 5), Duration::ZERO);
+        assert_eq!(keys.due_in(None, 5), Some(Duration::ZERO));
         let key = keys.make(100).expect("random");
         assert_eq!((key.key.len(), key.algorithm.as_str()), (32, "HmacSHA256"));
-        assert_eq!(keys.due_in(Some(&key), 100), Duration::from_secs(1));
-        assert_eq!(keys.due_in(Some(&key), 1100), Duration::ZERO);
-        assert_eq!(keys.due_in(Some(&key), 9999), Duration::ZERO);
+        assert_eq!(keys.due_in(Some(&key), 100), Some(Duration::from_secs(1)));
+        assert_eq!(keys.due_in(Some(&key), 1100), Some(Duration::ZERO));
+        assert_eq!(keys.due_in(Some(&key), 9999), Some(Duration::ZERO));
+        let other = SessionKeys::new(&Props::from_iter([("inter.worker.key.size", "512")])).expect("valid");
+        assert_eq!(other.due_in(Some(&key), 100), Some(Duration::ZERO), "a key of another size");
+        let for_ever = SessionKeys::new(&Props::from_iter([("inter.worker.key.ttl.ms", "0")])).expect("valid");
+        assert_eq!(for_ever.due_in(Some(&key), 9999), None);
     }
 }

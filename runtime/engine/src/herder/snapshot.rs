@@ -23,7 +23,8 @@ pub fn kind_of(plugins: &Plugins, config: &Props) -> ConnectorType {
 /// The snapshot after `before`, with what `state` has touched since made anew.
 pub fn next(before: &ClusterSnapshot, state: &mut HerderState, plugins: &Plugins) -> Option<ClusterSnapshot> {
     let touched = state.take_touched();
-    if touched.is_empty() && before.ready == state.is_loaded() {
+    let (ready, group) = (state.is_ready(), state.group_view());
+    if touched.is_empty() && before.ready == ready && before.group == group {
         return None;
     }
     let mut connectors = before.connectors.clone();
@@ -33,7 +34,7 @@ pub fn next(before: &ClusterSnapshot, state: &mut HerderState, plugins: &Plugins
             None => connectors.remove(&name),
         };
     }
-    Some(ClusterSnapshot { connectors, ready: state.is_loaded(), ..before.clone() })
+    Some(ClusterSnapshot { connectors, ready, group, ..before.clone() })
 }
 
 fn one(state: &HerderState, plugins: &Plugins, name: &str) -> Option<ConnectorSnapshot> {

@@ -15,14 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::driver::{Driver, Logs, SetLoggerLevel};
 use super::event::Event;
+use super::group_port::Membership;
 use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
 use super::{ClusterSnapshot, HerderHandle};
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::inbox::Inbox;
-use crate::worker_config::{Mode, ModeConfig, WorkerConfig};
+use crate::worker_config::{ModeConfig, WorkerConfig};
 
 /// Most requests that wait for the herder; more wait at its door.
 const REQUESTS_MAX: usize = 64;
@@ -38,6 +40,8 @@ pub struct HerderSetup {
     pub plugins: Plugins,
     /// `host:port` of the worker, as states name it.
     pub worker_id: String,
+    /// URL of the worker's REST server, as other workers reach it.
+    pub url: String,
     /// Where the worker notes its figures.
     pub metrics: Arc<Metrics>,
     /// Called with loggers whose level changes on all workers.
@@ -71,10 +75,12 @@ pub(super) fn begin<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) 
 where
     F: Future<Output = Result<Opened>> + Send + 'static,
 {
-    let HerderSetup { config, plugins, worker_id, set_logger_level, metrics: _ } = setup;
-    let (mode, session_keys) = match &config.mode {
-        ModeConfig::Distributed(_) => (Mode::Distributed, Some(SessionKeys::new(&config.props)?)),
-        ModeConfig::Standalone(_) => (Mode::Standalone, None),
+    let HerderSetup { config, plugins, worker_id, url, set_logger_level, metrics: _ } = setup;
+    let (membership, session_keys) = match &config.mode {
+        ModeConfig::Distributed(_) => {
+            (Some(Membership::new(&config.props, &url)?), Some(SessionKeys::new(&config.props)?))
+        }
+        ModeConfig::Standalone(_) => (None, None),
     };
     let (sender, requests) = mpsc::channel(REQUESTS_MAX);
     let handle = HerderHandle {
@@ -84,16 +90,24 @@ where
         runner: Arc::default(),
         plugins: plugins.clone(),
         config: config.clone(),
+        peers: Arc::new(Peers::new(&config.props)?),
     };
     let (inbox, stop) = (Arc::<Inbox<Event>>::default(), CancellationToken::new());
     let topic_tracking = config.common.topic_tracking_enable;
     let driver = Driver {
-        state: HerderState::new(mode, worker_id, plugins.clone(), topic_tracking),
+        state: HerderState::new(
+            membership.as_ref().map(|group| group.settings),
+            worker_id,
+            plugins.clone(),
+            topic_tracking,
+        ),
         inbox: inbox.clone(),
         requests,
         plugins,
         published: handle.published.clone(),
         session_keys,
+        membership,
+        peers: handle.peers.clone(),
         stop: stop.clone(),
         set_logger_level,
     };
@@ -126,10 +140,10 @@ async fn run(
     let _ = cluster_id.set(opened.cluster_id);
     let _ = known_runner.set(opened.runner.clone());
     tracing::info!("Herder started");
-    driver.run(opened.runner, opened.logs).await;
+    let ended = driver.run(opened.runner, opened.logs).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, opened.close).await.is_err() {
         tracing::warn!("Kafka clients were not closed in time");
     }
     tracing::info!("Herder stopped");
-    Ok(())
+    ended
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use couplet_api::config::Props;
 
 use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::group::{Group, GroupSettings};
 use super::lane::{Instance, Lane};
-use super::{ConnectorState, ConnectorStatus, HerderError, RestartRequest};
+use super::{ConnectorState, ConnectorStatus, GroupView, HerderError, RestartRequest};
 use crate::plugins::Plugins;
-use crate::storage::cluster_state::{Change, ClusterState};
-use crate::storage::config_store::{ConfigRecord, SessionKey};
+use crate::storage::cluster_state::ClusterState;
+use crate::storage::config_store::SessionKey;
 use crate::storage::status_store::{StatusRecord, StatusTable, StoredStatus, Subject};
 use crate::worker::{TargetState, TaskEvent, TaskId};
 use crate::worker_config::Mode;
@@ -47,22 +48,28 @@ pub struct HerderState {
     pub(super) cluster: ClusterState,
     pub(super) statuses: StatusTable,
     pub(super) lanes: BTreeMap<String, Lane>,
-    /// Counts what would be rebalances in a group, so that states of earlier owners are told apart.
+    /// The place in the group; `None` for a worker alone.
+    pub(super) group: Option<Group>,
+    /// The generation of the group, or a count of what would be rebalances in one, so that states of earlier owners are
+    /// told apart.
     pub(super) generation: i64,
-    loaded: bool,
+    pub(super) loaded: bool,
+    pub(super) ready: bool,
     pub(super) stopping: bool,
     pub(super) intents: VecDeque<Intent>,
     pub(super) in_flight: Option<Then>,
     /// Connectors that look different since the last snapshot.
-    touched: BTreeSet<String>,
+    pub(super) touched: BTreeSet<String>,
     pub(super) actions: Vec<Action>,
 }
 
 impl HerderState {
-    /// A herder that has not read its logs yet. `worker_id` is the `host:port` states are written under.
-    pub fn new(mode: Mode, worker_id: String, plugins: Plugins, topic_tracking: bool) -> Self {
+    /// A herder that has not read its logs yet. `worker_id` is the `host:port` states are written under. With `group`, it is
+    /// that of a member.
+    pub fn new(group: Option<GroupSettings>, worker_id: String, plugins: Plugins, topic_tracking: bool) -> Self {
         HerderState {
-            mode,
+            mode: if group.is_some() { Mode::Distributed } else { Mode::Standalone },
+            group: group.map(Group::new),
             worker_id,
             plugins,
             topic_tracking,
@@ -71,6 +78,7 @@ impl HerderState {
             lanes: BTreeMap::new(),
             generation: 0,
             loaded: false,
+            ready: false,
             stopping: false,
             intents: VecDeque::new(),
             in_flight: None,
@@ -89,9 +97,30 @@ impl HerderState {
         &self.statuses
     }
 
-    /// Whether the logs were read and work has begun.
-    pub fn is_loaded(&self) -> bool {
-        self.loaded
+    /// Whether the logs were read and work has begun at least once.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Whether this worker follows the last assignment of its group, and no other is known to be due.
+    pub fn is_settled(&self) -> bool {
+        self.loaded && self.group.as_ref().is_none_or(Group::is_settled)
+    }
+
+    /// What others have to know of this worker's place in the group; `None` for a worker alone.
+    pub fn group_view(&self) -> Option<GroupView> {
+        let group = self.group.as_ref()?;
+        Some(GroupView {
+            is_leader: group.is_leader(),
+            leader_url: group.leader_url().map(str::to_owned),
+            signs_requests: group.signs_requests(),
+            session_key: self.cluster.session_key().cloned(),
+        })
+    }
+
+    /// Position behind the last record of the config topic that was taken.
+    pub fn config_offset(&self) -> Option<i64> {
+        self.group.as_ref().map(|group| group.config_offset)
     }
 
     /// Whether the next command may be handed in: all before it were decided.
@@ -112,7 +141,11 @@ impl HerderState {
     /// Takes an event; returns what is to be done, in order.
     pub fn on(&mut self, event: Event) -> Vec<Action> {
         match event {
-            Event::Config(record) => self.on_config(record),
+            Event::Config(record, position) => {
+                self.note_position(position);
+                self.on_config(record);
+            }
+            Event::ConfigPosition(position) => self.note_position(Some(position)),
             Event::Status(record) => {
                 self.touched.insert(match &record {
                     StatusRecord::Status(subject, _) => subject.connector().to_owned(),
@@ -131,23 +164,17 @@ impl HerderState {
             Event::Written(result) => self.on_written(result),
             Event::Command(reply, command) => self.intents.push_back(Intent::Command(reply, command)),
             Event::NewSessionKey(key) => self.intents.push_back(Intent::SessionKey(key)),
+            Event::Group(ticket, call) => self.on_group(ticket, call),
+            Event::ConfigRead(read) => self.on_config_read(read),
+            Event::RejoinDue => self.in_group(Group::on_rejoin_due),
+            Event::TaskConfigsSent(name, result) => self.on_task_configs_sent(&name, result),
             Event::Shutdown => self.on_shutdown(),
         }
-        while self.in_flight.is_none() {
+        while self.in_flight.is_none() && (self.is_settled() || self.stopping) {
             let Some(intent) = self.intents.pop_front() else { break };
             self.decide(intent);
         }
         std::mem::take(&mut self.actions)
-    }
-
-    fn on_loaded(&mut self) {
-        self.loaded = true;
-        self.generation = self.statuses.generation_max() + 1;
-        let names: Vec<String> = self.cluster.connectors().map(str::to_owned).collect();
-        for name in names {
-            let tasks = (0..self.cluster.task_count(&name)).collect();
-            self.then(&name, [Step::StartConnector, Step::StartTasks(tasks)]);
-        }
     }
 
     fn on_shutdown(&mut self) {
@@ -158,49 +185,6 @@ impl HerderState {
                 lane.instead([Step::StopTasks(TaskSet::All), Step::StopConnector]);
             }
             self.advance(&name);
-        }
-    }
-
-    fn on_config(&mut self, record: ConfigRecord) {
-        let name = match &record {
-            ConfigRecord::Connector(name, _) | ConfigRecord::Commit(name, _) | ConfigRecord::Target(name, _) => {
-                Some(name.clone())
-            }
-            _ => None,
-        };
-        self.touched.extend(name);
-        let change = self.cluster.apply(record);
-        if let (true, false, Some(change)) = (self.loaded, self.stopping, change) {
-            self.on_change(change);
-        }
-    }
-
-    fn on_change(&mut self, change: Change) {
-        match change {
-            Change::ConnectorAdded(name) => {
-                self.generation += 1;
-                self.then(&name, [Step::StartConnector]);
-            }
-            Change::ConnectorUpdated(name) => self.then(&name, [Step::StopConnector, Step::StartConnector]),
-            Change::ConnectorRemoved(name) => {
-                self.then(&name, [Step::StopTasks(TaskSet::All), Step::StopConnector, Step::Forget]);
-            }
-            Change::TasksCommitted(name) if self.cluster.contains(&name) => {
-                self.generation += 1;
-                let count = self.cluster.task_count(&name);
-                let start = Step::StartTasks((0..count).collect());
-                self.then(&name, [Step::StopTasks(TaskSet::All), Step::ForgetTasks(count), start]);
-            }
-            Change::TargetChanged(name) if self.cluster.contains(&name) => {
-                self.then(&name, [Step::SetTarget(self.cluster.target(&name))]);
-            }
-            Change::RestartRequested(name, request) => {
-                if let Some(plan) = self.restart_plan(&name, request) {
-                    self.restart(&name, &plan);
-                }
-            }
-            Change::LoggerLevel(logger, level) => self.actions.push(Action::SetLoggerLevel(logger, level)),
-            Change::TasksCommitted(_) | Change::TargetChanged(_) | Change::SessionKey => {}
         }
     }
 
@@ -299,6 +283,9 @@ impl HerderState {
                 Step::SayRestarting(subject) => self.say(subject, ConnectorState::Restarting, None),
                 Step::ForgetTasks(from) => self.forget_tasks(name, from),
                 Step::Forget => self.forget(name),
+                Step::ForgetTopics if self.cluster.contains(name) => {}
+                Step::ForgetTopics => self.forget_topics(name),
+                Step::Released(ticket) => self.on_released(name, ticket),
                 Step::Answer(reply) => self.reply(reply, Ok(Answer::Done)),
                 step => {
                     let lane = self.lane(name);
@@ -312,7 +299,7 @@ impl HerderState {
                 }
             }
         }
-        if !self.cluster.contains(name) && self.lane(name).is_idle() {
+        if !self.cluster.contains(name) && self.lane(name).is_empty() {
             self.lanes.remove(name);
         }
     }
@@ -335,6 +322,7 @@ impl HerderState {
                 }
             }
             Outcome::TargetSet(_, Err(trace)) => self.fail_connector(name, trace),
+            Outcome::TaskTargetSet => {}
             Outcome::TaskConfigs(Ok(configs)) => {
                 self.lane(name).reset_retries();
                 self.intents.push_back(Intent::TaskConfigs(name.to_owned(), configs));
@@ -458,7 +446,7 @@ impl HerderState {
         Some(self.plugins.connector(class)?.plugin().version().to_owned())
     }
 
-    fn forget_tasks(&mut self, name: &str, from: u32) {
+    pub(super) fn forget_tasks(&mut self, name: &str, from: u32) {
         let lane = self.lane(name);
         let mut tasks = lane.spoken.split_off(&from);
         tasks.extend(self.statuses.tasks(name).map(|(task, _)| task).filter(|task| *task >= from));

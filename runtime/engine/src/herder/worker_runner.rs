@@ -67,6 +67,10 @@ impl Runner for WorkerRunner {
         }
     }
 
+    fn set_task_target(&self, name: &str, target: TargetState) {
+        self.worker.set_target(name, target);
+    }
+
     async fn stop_connector(&self, name: &str) {
         self.worker.stop_connector(name).await;
     }

@@ -21,7 +21,7 @@ use super::respond::{self, Answer, Failure};
 use super::response_headers::ResponseHeaders;
 use super::route::{self, Endpoint, Serves};
 use super::state::{Limits, RestState, stage_sentence};
-use super::{connectors, internal, loggers, offsets, plugins, root};
+use super::{connectors, forward, internal, loggers, offsets, plugins, root};
 use crate::worker_config::CommonConfig;
 
 /// Most bytes of a request's body. Configs are a few kilobytes; a task's list of tables may be a megabyte.
@@ -153,14 +153,18 @@ impl Gate {
             }
         }
         let (state, limits, query, headers) = (&self.state, self.limits, parts.uri.query(), &parts.headers);
-        let call = Call { state, limits, scheme: self.scheme, method, query, headers, body: bytes };
+        let call = Call { state, limits, scheme: self.scheme, method, query, headers, body: bytes.clone() };
         // A plugin's bug must not take the connection down with it.
         let answered = AssertUnwindSafe(Box::pin(to_handler(endpoint, call))).catch_unwind().await;
-        answered.unwrap_or_else(|panic| {
+        let answered = answered.unwrap_or_else(|panic| {
             let message = panic_text(&*panic).to_owned();
             tracing::error!(method = %parts.method, path = parts.uri.path(), message, "a request panicked");
             Err(Failure::internal(format!("A bug of the worker or of a plugin: {message}")))
-        })
+        });
+        match answered {
+            Err(failure) => Box::pin(forward::follow(state, self.scheme, parts, bytes, failure)).await,
+            answer => answer,
+        }
     }
 }
 
@@ -185,7 +189,7 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
         Endpoint::Pause(name) => connectors::pause(&call, &name).await,
         Endpoint::Resume(name) => connectors::resume(&call, &name).await,
         Endpoint::Stop(name) => connectors::stop(&call, &name).await,
-        Endpoint::Tasks(_) if method == "POST" => internal::put_tasks(&call),
+        Endpoint::Tasks(name) if method == "POST" => internal::put_tasks(&call, &name).await,
         Endpoint::Tasks(name) => connectors::tasks(&call, &name),
         Endpoint::TaskStatus(name, task) => connectors::task_status(&call, &name, &task),
         Endpoint::TaskRestart(name, task) => connectors::restart_task(&call, &name, &task).await,

@@ -12,6 +12,7 @@ use crate::herder::{
     HerderError, NewConnector, OffsetEntry, RestartRequest,
 };
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::rest::{Loggers, RestState};
 use crate::worker::{TargetState, TaskId};
@@ -30,6 +31,7 @@ pub(super) fn state(herder: Arc<FakeHerder>, more: &[(&str, &str)]) -> RestState
     let props: Props = base.iter().chain(more).copied().collect();
     RestState {
         herder,
+        peers: Arc::new(Peers::new(&Props::new()).expect("defaults")),
         plugins: Arc::new(Plugins::default()),
         config: Arc::new(WorkerConfig::parse(Mode::Distributed, props).expect("a worker's settings")),
         loggers: Arc::new(Loggers::new(|_| {})),
@@ -142,6 +144,11 @@ impl Herder for FakeHerder {
     async fn restart_task(&self, id: &TaskId) -> Result<(), HerderError> {
         self.note(format!("restart task {id}")).await;
         self.known(&id.connector).map(|_| ())
+    }
+
+    async fn put_task_configs(&self, name: &str, configs: Vec<Props>) -> Result<(), HerderError> {
+        self.note(format!("put {} task configs of {name}", configs.len())).await;
+        self.known(name).map(|_| ())
     }
 
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError> {

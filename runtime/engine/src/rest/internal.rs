@@ -6,50 +6,87 @@ use http::StatusCode;
 
 use super::body;
 use super::dispatch::Call;
-use super::respond::{Answer, Failure};
+use super::respond::{self, Answer, Failure};
+use crate::peers::{ALGORITHM_HEADER, SIGNATURE_HEADER};
 use crate::worker_config::ModeConfig;
 
-const SIGNATURE: &str = "x-connect-authorization";
-const ALGORITHM: &str = "x-connect-request-signature-algorithm";
 /// The algorithms of Java's `Mac` that signatures are made with.
 const ALGORITHMS: &[&str] = &["HmacSHA256", "HmacSHA1", "HmacSHA224", "HmacSHA384", "HmacSHA512", "HmacMD5"];
 
 /// Task configs that a follower sends to the leader.
-pub(super) fn put_tasks(call: &Call<'_>) -> Answer {
-    match body::parse(&call.body)? {
-        Some(configs) => body::as_list(&configs, "a list of task configs")?,
+pub(super) async fn put_tasks(call: &Call<'_>, name: &str) -> Answer {
+    let configs = match body::parse(&call.body)? {
+        Some(configs) => body::as_list(&configs, "a list of task configs")?
+            .iter()
+            .map(|config| body::as_object(config, "an object as task config")?.into_props())
+            .collect::<Result<Vec<_>, Failure>>()?,
         None => return Err(Failure::internal("The body must be a list of task configs, but there is none")),
     };
-    match call.state.config.mode {
-        ModeConfig::Distributed(_) => Err(refused(call)),
-        ModeConfig::Standalone(_) => Err(Failure::internal(
+    if let ModeConfig::Standalone(_) = call.state.config.mode {
+        return Err(Failure::internal(
             "Kafka Connect in standalone mode does not support externally setting task configurations.",
-        )),
+        ));
     }
+    check_signature(call)?;
+    call.within_limit(call.state.herder.put_task_configs(name, configs)).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
 /// A round of zombie fencing.
 pub(super) fn fence(call: &Call<'_>) -> Answer {
     match call.state.config.mode {
-        ModeConfig::Distributed(_) => Err(refused(call)),
+        ModeConfig::Distributed(_) => {
+            check_signature(call)?;
+            Err(Failure::internal("This worker does not have exactly-once source support enabled."))
+        }
         ModeConfig::Standalone(_) => {
             Err(Failure::internal("Kafka Connect in standalone mode does not support exactly-once source connectors."))
         }
     }
 }
 
-/// Why the signature is not good. In a group of one no other worker knows the key, so none is.
-fn refused(call: &Call<'_>) -> Failure {
+/// Refuses a call without a good signature, unless the group does not sign.
+///
+/// # Errors
+/// 400 without a signature, or with one that cannot be checked; 503 before there is a key; 403.
+pub(super) fn check_signature(call: &Call<'_>) -> Result<(), Failure> {
     let header = |name: &str| call.headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(signature), Some(algorithm)) = (header(SIGNATURE), header(ALGORITHM)) else {
-        return Failure::bad_request("Internal request missing required signature");
+    let signature = match (header(SIGNATURE_HEADER), header(ALGORITHM_HEADER)) {
+        (Some(signature), Some(algorithm)) => {
+            if !ALGORITHMS.iter().any(|known| known.eq_ignore_ascii_case(algorithm)) {
+                return Err(Failure::bad_request(format!("Algorithm {algorithm} not available")));
+            }
+            let decoded = STANDARD.decode(signature).map_err(|e| Failure::bad_request(illegal_base64(&e)))?;
+            Some((decoded, algorithm))
+        }
+        _ => None,
     };
-    if !ALGORITHMS.contains(&algorithm) {
-        return Failure::bad_request(format!("Algorithm {algorithm} not available"));
+    let snapshot = call.state.herder.snapshot();
+    let group = snapshot.group.as_ref();
+    if group.is_some_and(|group| !group.signs_requests) {
+        return Ok(());
     }
-    match STANDARD.decode(signature) {
-        Err(error) => Failure::bad_request(illegal_base64(&error)),
-        Ok(_) => Failure::new(StatusCode::FORBIDDEN, "Internal request contained invalid signature."),
+    let Some((signature, algorithm)) = signature else {
+        return Err(Failure::bad_request("Internal request missing required signature"));
+    };
+    let signatures = &call.state.peers.signatures;
+    if !signatures.accepts(algorithm) {
+        return Err(Failure::bad_request(format!(
+            "This worker does not support the '{algorithm}' key signing algorithm used by other workers. This worker is \
+             currently configured to use: {}. Check that all workers' configuration files permit the same set of signature \
+             algorithms, and correct any misconfigured worker and restart it.",
+            signatures.accepted()
+        )));
+    }
+    let Some(key) = group.and_then(|group| group.session_key.as_ref()) else {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This worker is still starting up and has not been able to read a session key from the config topic yet",
+        ));
+    };
+    match signatures.is_valid(algorithm, key, &call.body, &signature) {
+        true => Ok(()),
+        false => Err(Failure::new(StatusCode::FORBIDDEN, "Internal request contained invalid signature.")),
     }
 }
 

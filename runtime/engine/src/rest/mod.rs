@@ -11,6 +11,7 @@ mod cors;
 mod dispatch;
 #[cfg(test)]
 mod fake_herder;
+mod forward;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod https;

@@ -6,6 +6,7 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::forward::Elsewhere;
 use crate::herder::HerderError;
 use crate::secrets::redact;
 
@@ -54,6 +55,11 @@ impl Failure {
         Self::new(status, format!("HTTP {} {reason}", status.as_u16()))
     }
 
+    /// The worker that must be asked instead, if this is what the failure means.
+    pub(super) fn elsewhere(&self) -> Option<Elsewhere> {
+        self.0.extensions().get::<Elsewhere>().cloned()
+    }
+
     pub(super) fn into_response(self) -> Response {
         *self.0
     }
@@ -61,13 +67,17 @@ impl Failure {
 
 impl From<HerderError> for Failure {
     fn from(error: HerderError) -> Self {
-        let status = match error {
+        let status = match &error {
             HerderError::NotFound(_) => StatusCode::NOT_FOUND,
-            HerderError::Conflict(_) => StatusCode::CONFLICT,
+            HerderError::Conflict(_) | HerderError::Elsewhere(_) => StatusCode::CONFLICT,
             HerderError::BadRequest(_) => StatusCode::BAD_REQUEST,
             HerderError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Failure::new(status, error.message())
+        let mut failure = Failure::new(status, error.message());
+        if let HerderError::Elsewhere(target) = error {
+            failure.0.extensions_mut().insert(Elsewhere(target));
+        }
+        failure
     }
 }
 

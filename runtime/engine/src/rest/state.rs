@@ -7,6 +7,7 @@ use super::java_text::instant;
 use super::loggers::Loggers;
 use crate::herder::{ClusterSnapshot, Herder};
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::worker_config::WorkerConfig;
 
@@ -34,6 +35,8 @@ pub struct RestState {
     pub plugins: Arc<Plugins>,
     /// The worker's settings.
     pub config: Arc<WorkerConfig>,
+    /// Reaches other workers.
+    pub peers: Arc<Peers>,
     /// Levels of the worker's loggers.
     pub loggers: Arc<Loggers>,
     /// What the worker measures.

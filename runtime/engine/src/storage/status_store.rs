@@ -208,6 +208,12 @@ impl StatusTable {
         }
     }
 
+    /// Names of all connectors that have a state, or whose tasks have.
+    pub fn connectors(&self) -> impl Iterator<Item = &str> {
+        let stated = |entry: &Entry| entry.connector.is_some() || !entry.tasks.is_empty();
+        self.entries.iter().filter(move |(_, entry)| stated(entry)).map(|(name, _)| name.as_str())
+    }
+
     /// States of the tasks of `connector`, by number.
     pub fn tasks(&self, connector: &str) -> impl Iterator<Item = (u32, &StoredStatus)> {
         self.entries.get(connector).into_iter().flat_map(|entry| &entry.tasks).map(|(task, stored)| (*task, stored))
