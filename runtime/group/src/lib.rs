@@ -3,8 +3,10 @@
 //! - [`protocol`]: the bytes of metadata and assignments, as Kafka's `ConnectProtocol` writes them.
 //! - [`membership`]: a member of the group, `WorkerCoordinator` and `AbstractCoordinator` in the JVM: a pure state machine
 //!   and the loop that drives it.
+//! - [`assignor`]: who does what; the leader decides.
 //! - [`wire`]: connections, versions, time limits, TLS and SASL.
 
+pub mod assignor;
 pub mod membership;
 pub mod protocol;
 pub mod wire;
