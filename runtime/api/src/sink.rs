@@ -17,10 +17,10 @@ pub type Offsets = BTreeMap<TopicPartition, i64>;
 /// Takes a record that the task could not write (KIP-610): logged and sent to the dead letter queue as configured.
 #[async_trait]
 pub trait ErrantRecordReporter: Send + Sync {
-    /// Reports `record`; returns when the report is durable.
+    /// Reports `record`. Offsets are not committed before the report is durable, so a task need not wait for that.
     ///
     /// # Errors
-    /// When `errors.tolerance` is `none`, or the report cannot be written: the task must fail with it.
+    /// When `errors.tolerance` is `none`, or the report cannot be handed over: the task must fail with it.
     async fn report(&self, record: &SinkRecord, error: Error) -> Result<()>;
 }
 

@@ -13,7 +13,7 @@ pub mod transforms;
 mod value_check;
 mod values;
 
-pub use java::{HashMapOrder, JavaRegex, civil, class_of};
+pub use java::{HashMapOrder, JavaRegex, civil, class_of, record_text};
 
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::{Error, Plugin, Result};

@@ -34,6 +34,15 @@ pub enum Command {
         /// Connectors to create: .properties files, or JSON as REST takes it
         connectors: Vec<PathBuf>,
     },
+    /// Check connectors: prints every error, and keys that have no effect; fails when one would be refused
+    Validate {
+        /// Connectors: .properties files, or JSON as REST takes it
+        #[arg(required = true)]
+        connectors: Vec<PathBuf>,
+        /// Settings of the worker they are meant for; without them, defaults with JSON converters
+        #[arg(long, value_name = "PROPERTIES")]
+        worker: Option<PathBuf>,
+    },
     /// Run a broker and a worker in one process, with nothing to set up. For development only
     Dev(Dev),
 }

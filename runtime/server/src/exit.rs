@@ -23,6 +23,11 @@ impl Stop {
         Stop { code: 2, reason: reason.into() }
     }
 
+    /// What was checked is not valid: code 1.
+    pub fn invalid(reason: impl Into<String>) -> Self {
+        Stop { code: 1, reason: reason.into() }
+    }
+
     /// A connector of the command line could not be created: code 3, as Kafka's.
     pub fn connector(reason: impl Into<String>) -> Self {
         Stop { code: 3, reason: reason.into() }

@@ -8,6 +8,7 @@ mod logging;
 mod registry;
 mod run;
 mod signals;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             Command::Standalone { properties, connectors } => {
                 run::from_file(Mode::Standalone, &properties, &connectors, loggers).await
             }
+            Command::Validate { connectors, worker } => validate::run(&connectors, worker.as_deref()).await,
             Command::Dev(settings) => dev::run(&settings, loggers).await,
         }
     });

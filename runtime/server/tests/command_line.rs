@@ -134,6 +134,33 @@ fn mistakes_get_one_line_and_a_code() {
     assert!(!folder.path().join("offsets").exists(), "nothing is left behind");
 }
 
+/// Every error and every key without effect is told at once.
+#[test]
+fn connectors_are_checked_without_a_worker() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let class = "org.apache.kafka.connect.file.FileStreamSourceConnector";
+    let good = folder.path().join("good.properties");
+    std::fs::write(&good, format!("name=g\nconnector.class={class}\ntopic=t\ntask.max=2\n")).expect("a file");
+    let bad = folder.path().join("bad.json");
+    let config = format!(
+        r#"{{"name":"b","config":{{"connector.class":"{class}","tasks.max":"many","errors.tolerence":"all","zz":"1"}}}}"#
+    );
+    std::fs::write(&bad, config).expect("a file");
+    let (good, bad) = (good.display().to_string(), bad.display().to_string());
+    let output = ended(couplet(&["validate", &good]).spawn().expect("starts"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("hint: task.max is not a setting") && said.contains("did you mean tasks.max?"), "{said}");
+    let output = ended(couplet(&["validate", &good, &bad]).spawn().expect("starts"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let want =
+        ["tasks.max: Invalid value many", "topic: Missing required", "did you mean errors.tolerance?", "hint: zz is"];
+    for words in want {
+        assert_eq!(said.lines().filter(|line| line.contains(words)).count(), 1, "{words}: {said}");
+    }
+}
+
 /// A broker and a worker in one process, which ends when told.
 #[test]
 fn dev_answers_soon_and_ends_gracefully() {

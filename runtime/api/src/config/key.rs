@@ -46,7 +46,8 @@ impl ConfigType {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(self, text: &str) -> Result<Setting, String> {
-        let trimmed = text.trim();
+        // `String.trim`: everything up to the space, and nothing of Unicode's.
+        let trimmed = text.trim_matches(|c| c <= ' ');
         let number = |kind: &str| format!("Not a number of type {kind}");
         Ok(match self {
             ConfigType::Boolean if trimmed.eq_ignore_ascii_case("true") => Setting::Bool(true),

@@ -45,7 +45,7 @@ impl Reporter {
         self.policy.log || self.dead_letters.is_some()
     }
 
-    /// Reports a record on its way to Kafka, whose place is known until it is sent, and decides about it.
+    /// Reports a record on its way to Kafka, which is known until it is sent, and decides about it.
     ///
     /// # Errors
     /// The error that fails the task.
@@ -59,11 +59,10 @@ impl Reporter {
     /// # Errors
     /// The error that fails the task.
     pub async fn report_consumed(&self, record: &ConsumedRecord, failed: StageError) -> Result<()> {
-        let place = RecordPlace {
-            topic: record.topic.clone(),
-            partition: Some(record.partition),
-            offset: Some(record.offset),
-            timestamp: record.timestamp,
+        let place = RecordPlace::Consumed {
+            at: record.topic_partition(),
+            offset: record.offset,
+            timestamp: record.timestamp.map(|timestamp| (timestamp, record.timestamp_type)),
         };
         self.log(Some(&place), &failed);
         if let Some(queue) = &self.dead_letters {
@@ -98,7 +97,7 @@ impl Reporter {
         self.metrics.logged();
         let (task, stage, class, error) = (&self.task, failed.stage.name(), failed.class, &failed.error);
         let place = place.filter(|_| self.policy.log_places);
-        let place = place.map_or_else(String::new, |place| format!(", where record is {place}"));
+        let place = place.map_or_else(String::new, |place| format!(", {place}"));
         tracing::error!(
             %error,
             "Error encountered in task {task}. Executing stage '{stage}' with class '{class}'{place}."
@@ -148,7 +147,7 @@ impl ErrantRecordReporter for ErrantReporter {
             None => self.pipeline.to_consumed(record).await?,
         };
         let failed = StageError { stage: Stage::TaskPut, class: SINK_TASK, error };
-        self.reporter.report_consumed(&raw, failed).await?;
-        self.reporter.settled().await
+        // Offsets wait for the letter, the task need not.
+        self.reporter.report_consumed(&raw, failed).await
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of Kafka clients that a connector overrides (KIP-458), and who may.
 
-use couplet_api::config::{ConfigValue, Props, Setting};
+use couplet_api::config::{ConfigType, ConfigValue, Props, Setting};
 
 use super::client_keys::Client;
 use super::config_infos::{ConfigInfo, ConfigInfos, KeyInfo};
@@ -24,9 +24,7 @@ pub(super) fn validate(client: Client, props: &Props, policy: &OverridePolicy) -
         let value = match (given, &key) {
             (None, _) => Setting::Null,
             (Some(text), None) => Setting::Str(text.to_owned()),
-            (Some(text), Some(key)) => key
-                .kind
-                .parse(text)
+            (Some(text), Some(key)) => parse(key.kind, text)
                 .map_err(|problem| format!("Invalid value {text} for configuration {name}: {problem}"))?,
         };
         let errors = policy.refusal(name).into_iter().collect::<Vec<_>>();
@@ -39,6 +37,17 @@ pub(super) fn validate(client: Client, props: &Props, policy: &OverridePolicy) -
         });
     }
     Ok(infos)
+}
+
+/// Reads a value. Only Kafka's own classes can be meant: there is no class path that could hold others.
+fn parse(kind: ConfigType, text: &str) -> Result<Setting, String> {
+    let setting = kind.parse(text)?;
+    match &setting {
+        Setting::Str(class) if kind == ConfigType::Class && !class.starts_with("org.apache.kafka.") => {
+            Err(format!("Class {class} could not be found."))
+        }
+        _ => Ok(setting),
+    }
 }
 
 #[cfg(test)]

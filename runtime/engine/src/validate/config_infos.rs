@@ -132,6 +132,11 @@ impl ConfigInfos {
         Some(lines.join("\n"))
     }
 
+    /// The keys that somebody defines.
+    pub fn known_keys(&self) -> impl Iterator<Item = &str> {
+        self.configs.iter().filter_map(|config| config.definition.as_ref()).map(|key| key.name.as_str())
+    }
+
     /// All problems, in the order of the keys.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
         self.configs.iter().filter_map(|c| c.value.as_ref()).flat_map(|v| &v.errors).map(String::as_str)

@@ -8,10 +8,12 @@ mod client_overrides;
 mod config_infos;
 mod connector;
 mod converters;
+mod hints;
 mod record_plugins;
 pub(crate) mod version_range;
 
 pub(crate) use client_keys::is_client_password;
 pub use config_infos::{ConfigInfo, ConfigInfos, KeyInfo, ValueInfo};
 pub use connector::{Refused, check, plugin_config, validate_connector};
+pub use hints::{UnknownKey, unknown_keys};
 pub use version_range::VersionRange;

@@ -83,7 +83,9 @@ impl RecordPlugin {
         });
 
         let (key, mut value) = self.type_key(plugins, props, alias, &prefix, &group, class);
-        let usable = plugin.as_ref().filter(|_| range_error.is_none());
+        // The JVM looks the settings up by the name as it is written, blanks and all.
+        let as_written = props.get(&format!("{prefix}type")).is_some_and(|name| plugins.class(name).is_some());
+        let usable = plugin.as_ref().filter(|_| range_error.is_none() && as_written);
         value.errors.extend(range_error.clone().filter(|_| found.is_some()));
         keys.push(key);
         values.push(value);

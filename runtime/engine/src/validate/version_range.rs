@@ -25,9 +25,8 @@ impl VersionRange {
         if text == "latest" {
             return Ok(None);
         }
-        if !text.starts_with(['[', '(']) {
-            return Ok(Some(VersionRange(vec![Interval::exactly(text)])));
-        }
+        let exactly = format!("[{text}]");
+        let text = if text.starts_with(['[', '(']) { text } else { exactly.as_str() };
         let mut rest = text;
         let mut intervals: Vec<Interval> = Vec::new();
         while rest.starts_with(['[', '(']) {

@@ -24,7 +24,7 @@ use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, Stage, StageErr
 use crate::metrics::TaskMetrics;
 
 /// Class that stands for the producer in reports.
-const PRODUCER: &str = "org.apache.kafka.clients.producer.KafkaProducer";
+const PRODUCER: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 /// Pause before a topic that could not be looked for is looked for again.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
@@ -390,5 +390,5 @@ fn not_delivered(failure: Failure) -> StageError {
 }
 
 fn place_of(record: &Record) -> RecordPlace {
-    RecordPlace { topic: record.topic.clone(), partition: record.partition, offset: None, timestamp: record.timestamp }
+    RecordPlace::Outgoing(Box::new(record.clone()))
 }

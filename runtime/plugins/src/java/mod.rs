@@ -20,6 +20,6 @@ pub(crate) use digit::{ascii_digits, digit};
 pub(crate) use hash_code::{hash_code, murmur};
 pub use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
-pub(crate) use record_text::record_text;
+pub use record_text::record_text;
 pub use regex::JavaRegex;
 pub(crate) use string::{schema_text, to_string};

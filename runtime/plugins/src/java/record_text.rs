@@ -3,7 +3,7 @@ use couplet_api::data::{Datum, Record};
 use super::to_string;
 
 /// `SinkRecord.toString()`. A record does not know where a source read it, so that part of a source record stays empty.
-pub(crate) fn record_text(record: &Record) -> String {
+pub fn record_text(record: &Record) -> String {
     let partition = record.partition.map_or_else(|| "null".to_owned(), |p| p.to_string());
     let timestamp = record.timestamp.map_or_else(|| "null".to_owned(), |t| t.to_string());
     let own = match record.offset {
