@@ -13,6 +13,7 @@ mod mybank_schema;
 mod shared_services;
 mod tally;
 mod test_run;
+mod third_party;
 
 use std::process::ExitCode;
 

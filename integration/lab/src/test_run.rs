@@ -12,12 +12,12 @@ use tokio::process::Command;
 
 use crate::shared_services::SharedServices;
 use crate::tally::Tally;
-use crate::{binary, demo, golden};
+use crate::{binary, demo, golden, third_party};
 
 /// What to run.
 #[derive(Args)]
 pub struct TestArgs {
-    /// `golden`, a crate (`s3`), or a part of test names; everything when missing
+    /// `golden`, `demo`, `client`, a crate (`s3`), or a part of test names; everything when missing
     filter: Option<String>,
     /// Checks that passed before this was started
     #[arg(long, default_value_t = 0, hide = true)]
@@ -38,14 +38,18 @@ pub async fn run(args: &TestArgs) -> Result<()> {
     let started = Instant::now();
     let services = SharedServices::start().await?;
     println!("services ready in {:.1} s", started.elapsed().as_secs_f64());
-    tally.add(cargo_test(&services, &engine, args.filter.as_deref()).await?);
+    if args.filter.as_deref() != Some("client") {
+        tally.add(cargo_test(&services, &engine, args.filter.as_deref()).await?);
+    }
     match args.filter.as_deref() {
         None => {
             tally.add(replays(&services, "").await);
             tally.add(scenarios(&services).await);
+            tally.add(other_clients(&services).await);
         }
         Some("golden") => tally.add(replays(&services, "").await),
         Some("demo") => tally.add(scenarios(&services).await),
+        Some("client") => tally.add(other_clients(&services).await),
         Some(filter) => tally.add(replays(&services, filter).await),
     }
     drop(services);
@@ -70,6 +74,14 @@ async fn scenarios(services: &SharedServices) -> Tally {
     tally.check("demo mybank on the embedded broker, worker killed twice", &embedded);
     let real = demo::run(&demo::DemoArgs::for_test(Some(services.bootstrap.clone()), 1)).await;
     tally.check("demo mybank on Kafka, worker killed once", &real);
+    tally
+}
+
+/// What others wrote for Kafka Connect, on the JVM's worker and on ours.
+async fn other_clients(services: &SharedServices) -> Tally {
+    let mut tally = Tally::default();
+    let compared = third_party::compare(&services.bootstrap).await;
+    tally.check("kc, a client of others, says the same of the JVM's worker and of ours", &compared);
     tally
 }
 

@@ -1,4 +1,4 @@
-//! A Python environment with what the replay scripts import.
+//! Python environments: what the replay scripts import, and a client of Connect's REST API.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,12 +23,25 @@ pub fn interpreter() -> Option<PathBuf> {
     })
 }
 
-/// The interpreter of the prepared environment.
+/// A client of Connect's REST API that nobody here wrote: `kc` of the package kafka-connect-py.
+const CONNECT_CLIENT: &[&str] = &["kafka-connect-py==1.0.0", "requests>=2.31"];
+
+/// The interpreter of the environment for the replay scripts.
 pub fn environment() -> Result<PathBuf> {
-    let folder = cache::folder()?.join("python");
-    cache::filled(&folder, &REQUIREMENTS.join("\n"), || {
+    Ok(prepared("python", REQUIREMENTS)?.join("python"))
+}
+
+/// The program `kc`.
+pub fn connect_client() -> Result<PathBuf> {
+    Ok(prepared("python-kc", CONNECT_CLIENT)?.join("kc"))
+}
+
+/// The folder of programs of an environment with `requirements`, made in the cache folder when it is not there.
+fn prepared(name: &str, requirements: &[&str]) -> Result<PathBuf> {
+    let folder = cache::folder()?.join(name);
+    cache::filled(&folder, &requirements.join("\n"), || {
         debian::require(&[debian::PYTHON])?;
-        say("making a Python environment for the replay scripts");
+        say(&format!("making a Python environment with {}", requirements.join(", ")));
         let python =
             interpreter().ok_or_else(|| anyhow::anyhow!("no python3 with venv; install Debian's python3-venv"))?;
         let log = tempfile::Builder::new().prefix("couplet-python").tempdir()?;
@@ -38,8 +51,8 @@ pub fn environment() -> Result<PathBuf> {
             .run()?;
         Launch::new("pip install", folder.join("bin/python"), log.path().join("pip"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(REQUIREMENTS.iter().copied())
+            .args(requirements.iter().copied())
             .run()
     })?;
-    Ok(folder.join("bin/python"))
+    Ok(folder.join("bin"))
 }
