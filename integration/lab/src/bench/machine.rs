@@ -8,8 +8,23 @@ use couplet_harness::provision::{cache, debian, jars};
 
 use super::Bench;
 
-/// Date, machine, versions and sizes, one a line.
+/// What a page on whole workers says about them: [`facts`], broker, database and sizes, one a line.
 pub fn describe(bench: &Bench, repeat: usize) -> Result<Vec<String>> {
+    let postgres = debian::postgres_bin().map(|bin| bin.join("postgres").display().to_string()).unwrap_or_default();
+    let mut lines = facts()?;
+    lines.extend([
+        format!(
+            "Broker: Kafka {} (one node, KRaft); database: {}; both share the machine with the worker",
+            jars::KAFKA_VERSION,
+            said(&postgres, &["--version"])
+        ),
+        format!("Sizes: {} lines of 200 bytes, {} bank rows, {repeat} runs (median)", bench.lines, bench.rows),
+    ]);
+    Ok(lines)
+}
+
+/// Date, machine and versions, one a line.
+pub fn facts() -> Result<Vec<String>> {
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu
         .lines()
@@ -19,22 +34,12 @@ pub fn describe(bench: &Bench, repeat: usize) -> Result<Vec<String>> {
     let memory = fs::read_to_string("/proc/meminfo")?;
     let total_kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
     let load = fs::read_to_string("/proc/loadavg")?;
-    let postgres = debian::postgres_bin().map(|bin| bin.join("postgres").display().to_string()).unwrap_or_default();
     Ok(vec![
         format!("Date: {}", jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        format!(
-            "Machine: {cores} cores, {model}, {} MiB; broker, database and load share it with the worker",
-            total_kib / 1024
-        ),
+        format!("Machine: {cores} cores, {model}, {} MiB", total_kib / 1024),
         format!("Load average at the end: {}", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
         format!("Couplet: release build of {}", said("git", &["describe", "--always", "--dirty"])),
         format!("JVM: Kafka Connect {}, Debezium {}, {}", jars::KAFKA_VERSION, jars::DEBEZIUM_VERSION, java()),
-        format!(
-            "Broker: Kafka {} (one node, KRaft); database: {}",
-            jars::KAFKA_VERSION,
-            said(&postgres, &["--version"])
-        ),
-        format!("Sizes: {} lines of 200 bytes, {} bank rows, {repeat} runs (median)", bench.lines, bench.rows),
     ])
 }
 

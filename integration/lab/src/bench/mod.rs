@@ -1,13 +1,15 @@
 //! `cargo x bench`: the JVM worker and ours, one after the other, on the same broker and database in one run.
 //!
 //! Every case runs on a fresh worker. End offsets are polled and nothing is consumed meanwhile; CPU is user and system time of
-//! the worker's process alone.
+//! the worker's process alone. `cargo x bench converters` measures converters and transforms without a worker.
 
 mod filestream;
 mod latency;
 mod machine;
 mod measure;
+mod page;
 mod postgres;
+mod records;
 mod report;
 mod startup;
 
@@ -25,6 +27,9 @@ use report::Report;
 /// What to measure, and how much of it.
 #[derive(Args)]
 pub struct BenchArgs {
+    /// What is measured
+    #[arg(value_enum, default_value = "workers")]
+    what: What,
     /// Rows of the PostgreSQL cases
     #[arg(long, default_value_t = 500_000)]
     rows: i64,
@@ -43,6 +48,14 @@ pub struct BenchArgs {
     /// Workers to measure
     #[arg(long, value_enum, default_value = "both")]
     engine: Engines,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Whole workers
+    Workers,
+    /// Converters and transforms, record by record
+    Converters,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -122,6 +135,9 @@ impl Case {
 
 /// Measures, prints the table, and writes it to docs/benchmarks.md.
 pub async fn run(args: &BenchArgs) -> Result<()> {
+    if args.what == What::Converters {
+        return records::run(args.quick);
+    }
     let mut engines = Vec::new();
     if args.engine != Engines::Couplet {
         engines.push(Engine::Jvm);
@@ -151,9 +167,7 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     println!("\n{table}");
     if !args.quick && args.engine == Engines::Both && args.only.is_empty() {
         let text = report::document(&table, &machine::describe(&bench, args.repeat.max(1))?);
-        let path = couplet_harness::provision::cache::repository().join("docs/benchmarks.md");
-        std::fs::write(&path, text)?;
-        println!("written to {}", path.display());
+        page::write_workers(&text)?;
     }
     Ok(())
 }
