@@ -5,7 +5,9 @@
 //!   and the loop that drives it.
 //! - [`assignor`]: who does what; the leader decides.
 //! - [`wire`]: connections, versions, time limits, TLS and SASL.
+//! - [`admin`]: requests that librdkafka does not have.
 
+pub mod admin;
 pub mod assignor;
 pub mod membership;
 pub mod protocol;

@@ -149,3 +149,16 @@ fn texts_too_long_for_the_wire_are_refused() {
     let error = state.encode(ConnectProtocol::Sessioned).expect_err("too long");
     assert!(error.message().contains("'url'") && error.message().contains("40000"), "{error}");
 }
+
+#[test]
+fn malformed_bytes_do_no_harm() {
+    let run = |bytes: &[u8]| {
+        drop(WorkerState::decode(bytes, ConnectProtocol::Eager));
+        drop(WorkerState::decode(bytes, ConnectProtocol::Sessioned));
+        drop(Assignment::decode(bytes));
+    };
+    let valid: Vec<Vec<u8>> = of_kind("metadata").iter().map(|case| bytes(&case["hex"])).collect();
+    let seeds: Vec<&[u8]> = valid.iter().map(Vec::as_slice).collect();
+    let target = couplet_testkit::malformed::Target { name: "connect-protocol", run };
+    couplet_testkit::malformed::check(target, &seeds, &[], 5000);
+}

@@ -8,8 +8,8 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, VersionRange};
 
 use super::{
-    Context, api_versions, cluster, configs, coordinators, fetch, group_admin, lengths, list_offsets, log_dirs,
-    membership, metadata, offsets, produce, records, topics, transactions,
+    Context, api_versions, cluster, configs, coordinators, fetch, group_admin, list_offsets, log_dirs, membership,
+    metadata, offsets, produce, records, topics, transactions,
 };
 use crate::shared::Shared;
 
@@ -172,6 +172,7 @@ fn peek(frame: &Bytes) -> Result<(ApiKey, i16, i32), Undecodable> {
 }
 
 fn decode<R: Decodable>(key: ApiKey, mut body: Bytes, version: i16) -> Result<R, Undecodable> {
-    lengths::check::<R>(&body, version).map_err(|error| Undecodable(format!("{key:?} version {version}: {error}")))?;
+    couplet_framing::check::<R>(&body, version)
+        .map_err(|error| Undecodable(format!("{key:?} version {version}: {error}")))?;
     R::decode(&mut body, version).map_err(|error| Undecodable(format!("{key:?} version {version}: {error}")))
 }

@@ -8,7 +8,6 @@ pub(crate) mod dispatch;
 mod error;
 mod fetch;
 mod group_admin;
-mod lengths;
 mod list_offsets;
 mod log_dirs;
 mod membership;

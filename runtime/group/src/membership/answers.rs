@@ -227,7 +227,6 @@ impl Membership {
         if self.heartbeat_ticket != Some(ticket) {
             return;
         }
-        self.heartbeat_ticket = None;
         let session = i64::from(self.config.session_timeout_ms);
         let code = match answer {
             Ok(code) => code,
@@ -235,6 +234,10 @@ impl Membership {
             Err(Failure::Fatal(error)) => return self.end_with(&error, out),
         };
         self.heard();
+        if let Some(code @ (ResponseError::CoordinatorNotAvailable | ResponseError::NotCoordinator)) = code {
+            return self.lose_coordinator(now, false, &format!("error response {code:?}"), out);
+        }
+        self.heartbeat_ticket = None;
         match code {
             None => self.heartbeat.received(now, session),
             Some(ResponseError::RebalanceInProgress) => {
@@ -243,9 +246,6 @@ impl Membership {
                     tracing::info!("Request joining group due to: group is already rebalancing");
                     self.rejoin = Some("group is already rebalancing".to_owned());
                 }
-            }
-            Some(code @ (ResponseError::CoordinatorNotAvailable | ResponseError::NotCoordinator)) => {
-                self.lose_coordinator(now, false, &format!("error response {code:?}"), out);
             }
             Some(
                 code @ (ResponseError::IllegalGeneration

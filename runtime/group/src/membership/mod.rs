@@ -11,6 +11,8 @@ mod heartbeat;
 mod member;
 mod requests;
 mod state;
+#[cfg(test)]
+mod state_tests;
 
 pub use config::MemberConfig;
 pub use event::{

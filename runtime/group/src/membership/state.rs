@@ -191,11 +191,11 @@ impl Membership {
             return;
         }
         self.watch_call(now, out);
-        self.beat(now, out);
         self.find_coordinator(now, out);
         if self.calls.is_empty() && self.may_join() && self.wants_join() && now >= self.join_at {
             self.join(config_offset, out);
         }
+        self.beat(now, out);
         self.call_next(now, out);
     }
 
@@ -375,7 +375,9 @@ impl Membership {
             }
             self.coordinator = unknown;
         }
-        self.heartbeat_ticket = None;
+        if self.heartbeat_ticket.take().is_some() {
+            self.heartbeat.failed(now, self.config.retry_backoff_ms);
+        }
         if self.pending.is_some() {
             self.retry_join(now, format!("rebalance failed due to {cause}"), self.config.retry_backoff_ms);
         }

@@ -16,8 +16,11 @@ use tokio::time::timeout;
 
 use super::frame::{self, RESPONSE_BYTES_MAX};
 use super::versions::Versions;
-use super::{ClientConfig, Node};
+use super::{ClientConfig, Node, sasl};
 use crate::membership::Failure;
+
+/// What may be wrong when a broker does not even greet.
+const HINT: &str = "is this a listener of the configured security.protocol?";
 
 /// A stream of any kind.
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -33,13 +36,15 @@ pub(super) struct Connection {
     pub(super) versions: Versions,
     /// When it was last used.
     pub(super) used: Instant,
+    /// When the broker wants to know again who we are (KIP-368); a new connection is made then.
+    pub(super) expires: Option<Instant>,
 }
 
-fn unavailable(node: &Node, why: impl std::fmt::Display) -> Failure {
+pub(super) fn unavailable(node: &Node, why: impl std::fmt::Display) -> Failure {
     Failure::Unavailable(format!("broker {node}: {why}"))
 }
 
-fn fatal(error: Error) -> Failure {
+pub(super) fn fatal(error: Error) -> Failure {
     Failure::Fatal(error.into())
 }
 
@@ -56,18 +61,23 @@ impl Connection {
             correlation_id: 0,
             versions: Versions::default(),
             used: Instant::now(),
+            expires: None,
         };
-        let greeting = timeout(config.request_timeout, connection.greet());
-        greeting
-            .await
-            .map_err(|_| {
-                unavailable(
-                    node,
-                    "no answer within request.timeout.ms; is this a Kafka listener of this security.protocol?",
-                )
-            })?
-            .map_err(|why| unavailable(node, why))?;
+        let greeting = timeout(config.request_timeout, connection.introduce(config, node));
+        greeting.await.map_err(|_| unavailable(node, format!("no answer within request.timeout.ms; {HINT}")))??;
         Ok(connection)
+    }
+
+    /// Asks for versions, then says who we are.
+    async fn introduce(&mut self, config: &ClientConfig, node: &Node) -> Result<(), Failure> {
+        self.greet().await.map_err(|error| match refusal(&error) {
+            Some(cause) => handshake_refused(node, cause),
+            None => unavailable(node, format!("{error}; {HINT}")),
+        })?;
+        match &config.credentials {
+            Some(credentials) => sasl::authenticate(self, credentials, node).await,
+            None => Ok(()),
+        }
     }
 
     async fn greet(&mut self) -> io::Result<()> {
@@ -147,9 +157,35 @@ async fn connect(config: &ClientConfig, node: &Node) -> Result<Box<dyn Io>, Fail
 
 /// A refused certificate will be refused again; a cut connection may come back.
 fn tls_failure(node: &Node, error: &io::Error) -> Failure {
-    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match cause {
-        Some(cause) => fatal(Error::auth(format!("SSL handshake with broker {node} failed: {cause}"))),
+    match refusal(error) {
+        Some(cause) => handshake_refused(node, cause),
         None => unavailable(node, format!("SSL handshake: {error}")),
     }
+}
+
+fn handshake_refused(node: &Node, cause: &rustls::Error) -> Failure {
+    let hint = match cause {
+        rustls::Error::InvalidCertificate(_) => "; see ssl.truststore.* and ssl.endpoint.identification.algorithm",
+        rustls::Error::AlertReceived(_) => "; the broker does not accept ssl.keystore.*, or ssl.enabled.protocols",
+        _ => "; see security.protocol and ssl.enabled.protocols",
+    };
+    fatal(Error::auth(format!("SSL handshake with broker {node} failed: {cause}{hint}")))
+}
+
+/// What one side of a handshake does not accept in the other, if that is why the connection failed.
+fn refusal(error: &io::Error) -> Option<&rustls::Error> {
+    use rustls::AlertDescription as Alert;
+    let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let is_refusal = match cause {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::PeerIncompatible(_)
+        | rustls::Error::InvalidMessage(_)
+        | rustls::Error::NoCertificatesPresented => true,
+        // Alerts of a broker that stops are no verdict on us.
+        rustls::Error::AlertReceived(alert) => {
+            !matches!(alert, Alert::CloseNotify | Alert::InternalError | Alert::UserCanceled)
+        }
+        _ => false,
+    };
+    is_refusal.then_some(cause)
 }

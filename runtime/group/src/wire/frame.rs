@@ -41,5 +41,25 @@ pub(super) fn decode<R: Request>(correlation_id: i32, version: i16, mut frame: B
     if header.correlation_id != correlation_id {
         return Err(format!("response {} instead of {correlation_id}", header.correlation_id));
     }
+    couplet_framing::check::<R::Response>(&frame, version)?;
     R::Response::decode(&mut frame, version).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::JoinGroupRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_response_that_promises_more_than_it_has_is_refused() {
+        // Correlation id, no tags, throttle time, error, generation, no protocol, empty leader, ..., two thousand million members.
+        let header = [0, 0, 0, 7, 0];
+        let body = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1];
+        let members = [0xff, 0xff, 0xff, 0xff, 0x07];
+        let frame: Vec<u8> = header.iter().chain(&body).chain(&members).copied().collect();
+        assert!(decode::<JoinGroupRequest>(7, 9, frame.clone().into()).is_err());
+        let other = decode::<JoinGroupRequest>(8, 9, frame.into()).expect_err("another request's");
+        assert!(other.contains("response 7 instead of 8"), "{other}");
+    }
 }

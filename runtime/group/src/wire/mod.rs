@@ -9,6 +9,7 @@ mod connection;
 mod frame;
 mod node;
 mod pool;
+mod sasl;
 mod settings;
 mod versions;
 

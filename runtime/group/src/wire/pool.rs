@@ -27,7 +27,8 @@ impl Pool {
     /// A connection that was used within `idle_max`, if there is one, and the era it belongs to.
     pub(super) fn take(&mut self, node: &Node, idle_max: Duration) -> (Option<Connection>, u64) {
         let broker = self.broker(node);
-        broker.idle.retain(|connection| connection.used.elapsed() < idle_max);
+        let now = Instant::now();
+        broker.idle.retain(|c| now - c.used < idle_max && c.expires.is_none_or(|expires| now < expires));
         (broker.idle.pop(), broker.era)
     }
 

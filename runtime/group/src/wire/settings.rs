@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use couplet_api::config::Props;
 use couplet_api::{Error, Result};
+use couplet_sasl::{Credentials, SecurityProtocol};
 use couplet_tls::Tls;
 
 use super::Node;
@@ -20,6 +21,7 @@ pub struct ClientConfig {
     pub(super) idle_max: Duration,
     pub(super) metadata_age_max: Duration,
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl ClientConfig {
@@ -33,7 +35,7 @@ impl ClientConfig {
                 "Invalid value {lookup} for configuration client.dns.lookup: String must be one of: use_all_dns_ips"
             )));
         }
-        let uses_tls = uses_tls(props)?;
+        let protocol = SecurityProtocol::from_props(props)?;
         Ok(ClientConfig {
             bootstrap: Node::parse_list(props.get("bootstrap.servers").unwrap_or("localhost:9092"))?,
             client_id: props.get("client.id").unwrap_or_default().trim().to_owned(),
@@ -43,7 +45,8 @@ impl ClientConfig {
             reconnect_backoff_max: millis(props, "reconnect.backoff.max.ms", 1_000)?,
             idle_max: millis(props, "connections.max.idle.ms", 540_000)?,
             metadata_age_max: millis(props, "metadata.max.age.ms", 300_000)?,
-            tls: if uses_tls { Some(Tls::from_props(props)?.client_config()?) } else { None },
+            tls: if protocol.has_tls() { Some(Tls::from_props(props)?.client_config()?) } else { None },
+            credentials: if protocol.has_sasl() { Some(Credentials::from_props(props)?) } else { None },
         })
     }
 
@@ -59,14 +62,4 @@ fn millis(props: &Props, key: &str, default: u64) -> Result<Duration> {
         Error::config(format!("Invalid value {text} for configuration {key}: Not a number of milliseconds"))
     })?;
     Ok(Duration::from_millis(number))
-}
-
-fn uses_tls(props: &Props) -> Result<bool> {
-    match props.get("security.protocol").unwrap_or("PLAINTEXT").trim().to_uppercase().as_str() {
-        "PLAINTEXT" => Ok(false),
-        "SSL" => Ok(true),
-        other => Err(Error::config(format!(
-            "Invalid value {other} for configuration security.protocol: String must be one of: PLAINTEXT, SSL"
-        ))),
-    }
 }

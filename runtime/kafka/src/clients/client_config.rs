@@ -209,7 +209,7 @@ impl ClientSettings {
             }
         }
         if let Err(problem) = security::translate(&self.java, &mut native) {
-            problems.push(problem);
+            problems.push(problem.message().to_owned());
         }
         if !problems.is_empty() {
             return Err(Error::config(problems.join("\n")));
@@ -329,7 +329,6 @@ impl Row {
     }
 }
 
-const JVM_ONLY: &str = "names a Java class";
 const NO_JMX: &str = "metrics have one registry for the whole worker";
 const KERBEROS_OAUTH: &str = "belongs to a SASL mechanism that is refused by its own key";
 
@@ -368,9 +367,9 @@ static ROWS: &[Row] = &[
     Row::new("sasl.jaas.config", ALL, Rule::Elsewhere),
     Row::new("sasl.kerberos.", ALL, Rule::Ignored(KERBEROS_OAUTH)),
     Row::new("sasl.oauthbearer.", ALL, Rule::Ignored(KERBEROS_OAUTH)),
-    Row::new("sasl.login.callback.handler.class", ALL, Rule::Refused("", JVM_ONLY)),
-    Row::new("sasl.client.callback.handler.class", ALL, Rule::Refused("", JVM_ONLY)),
-    Row::new("sasl.login.class", ALL, Rule::Refused("", JVM_ONLY)),
+    Row::new("sasl.login.callback.handler.class", ALL, Rule::Elsewhere),
+    Row::new("sasl.client.callback.handler.class", ALL, Rule::Elsewhere),
+    Row::new("sasl.login.class", ALL, Rule::Elsewhere),
     Row::new("sasl.login.", ALL, Rule::Ignored(KERBEROS_OAUTH)),
     Row::new("ssl.", ALL, Rule::Elsewhere),
     // Producer.

@@ -1,8 +1,8 @@
-//! A look at the lengths in a request before it is decoded.
+//! A look at the lengths in a message of Kafka's protocol before it is decoded.
 //!
 //! kafka-protocol reserves room for as many elements as an array says it has, so a few bytes could make it ask for hundreds
-//! of gigabytes, which ends the process. Here a request is decoded once for nothing, from a buffer that knows what is left:
-//! no length in a well-formed request is larger than the number of bytes behind it.
+//! of gigabytes, which ends the process. Here a message is decoded once for nothing, from a buffer that knows what is left:
+//! no length in a well-formed message is larger than the number of bytes behind it.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use kafka_protocol::protocol::buf::ByteBuf;
 ///
 /// # Errors
 /// What decoding says.
-pub(super) fn check<R: Decodable>(body: &Bytes, version: i16) -> Result<(), String> {
+pub fn check<R: Decodable>(body: &Bytes, version: i16) -> Result<(), String> {
     let decoded = R::decode(&mut Wary { rest: body.clone(), varint: 0, shift: 0 }, version);
     decoded.map(drop).map_err(|error| error.to_string())
 }
