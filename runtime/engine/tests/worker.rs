@@ -435,6 +435,66 @@ async fn records_that_cannot_be_processed_go_to_the_dead_letters_as_they_were() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_hold_no_secrets() {
+    for_each_broker(async |bootstrap| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "canary-in-letter").unwrap();
+        let provider = [
+            ("config.providers", "dir"),
+            ("config.providers.dir.class", "org.apache.kafka.common.config.provider.DirectoryConfigProvider"),
+        ];
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &provider).await;
+        let (name, topic, dead) = (unique("secretive"), filled(&bench, 3).await, unique("letters"));
+        let text = format!("refused ${{dir:{}:token}}!", folder.path().display());
+        let settings = [
+            SINK,
+            ("topics", topic.as_str()),
+            ("report.value", "1"),
+            ("report.text", &text),
+            ("database.password", "canary-of-user"),
+            ("errors.tolerance", "all"),
+            ("errors.deadletterqueue.topic.name", dead.as_str()),
+            ("errors.deadletterqueue.topic.replication.factor", "1"),
+            ("errors.deadletterqueue.context.headers.enable", "true"),
+        ];
+        bench.start(&name, &settings, TargetState::Started);
+        let letter = read(&bootstrap, &dead, 1).await.remove(0);
+        bench.worker.shutdown().await;
+        let headers: Vec<String> = letter
+            .headers
+            .iter()
+            .map(|(_, value)| String::from_utf8(value.clone().unwrap_or_default().to_vec()).unwrap())
+            .collect();
+        assert!(headers.contains(&"refused [hidden]!".to_owned()), "{headers:?}");
+        assert!(!headers.iter().any(|header| header.contains("canary")), "{headers:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_cannot_swallow_an_error_that_is_not_tolerated() {
+    for_each_broker(async |bootstrap| {
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let (name, topic) = (unique("swallowing"), filled(&bench, 3).await);
+        let settings = [
+            SINK,
+            ("topics", topic.as_str()),
+            ("report.value", "1"),
+            ("report.swallowed", "yes"),
+            ("errors.log.enable", "true"),
+        ];
+        bench.start(&name, &settings, TargetState::Started);
+        let trace = bench.events.wait_for_failure().await;
+        let want = "org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded in error handler\n\
+                    Caused by: org.apache.kafka.connect.errors.DataException: not wanted\n";
+        assert_eq!(trace, want);
+        bench.worker.shutdown().await;
+        assert_eq!(group_offset(&bench, &name, &topic).await, None, "nothing is committed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_cannot_be_read_fail_the_task_or_are_skipped() {
     for_each_broker(async |bootstrap| {
         let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;

@@ -22,6 +22,8 @@ pub struct Reporter {
     policy: ErrorPolicy,
     dead_letters: Option<DeadLetterQueue>,
     metrics: Arc<TaskMetrics>,
+    /// Class and message of the first error that a task reported and that is not tolerated.
+    intolerable: Mutex<Option<(&'static str, String)>>,
 }
 
 impl Reporter {
@@ -32,7 +34,7 @@ impl Reporter {
         dead_letters: Option<DeadLetterQueue>,
         metrics: Arc<TaskMetrics>,
     ) -> Self {
-        Reporter { task, policy, dead_letters, metrics }
+        Reporter { task, policy, dead_letters, metrics, intolerable: Mutex::default() }
     }
 
     /// The settings.
@@ -73,11 +75,30 @@ impl Reporter {
         self.judge(failed)
     }
 
+    /// As [`Reporter::report_consumed`], on behalf of a task. One that goes on after a report which it must fail with, fails
+    /// at its next commit (`maybeThrowAsyncError`).
+    ///
+    /// # Errors
+    /// The error that fails the task.
+    async fn report_for_task(&self, record: &ConsumedRecord, failed: StageError) -> Result<()> {
+        let reason = (failed.error.class(), failed.error.message().to_owned());
+        let outcome = self.report_consumed(record, failed).await;
+        if outcome.is_err() {
+            self.intolerable.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        }
+        outcome
+    }
+
     /// Returns when all reports are durable.
     ///
     /// # Errors
-    /// When one is not.
+    /// When one is not, or one was not to be tolerated.
     pub async fn settled(&self) -> Result<()> {
+        let intolerable = self.intolerable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((class, message)) = intolerable {
+            let cause = Error::data(message).with_class(class);
+            return Err(Error::fatal("Tolerance exceeded in error handler").caused_by(cause));
+        }
         match &self.dead_letters {
             Some(queue) => queue.settled().await,
             None => Ok(()),
@@ -148,6 +169,6 @@ impl ErrantRecordReporter for ErrantReporter {
         };
         let failed = StageError { stage: Stage::TaskPut, class: SINK_TASK, error };
         // Offsets wait for the letter, the task need not.
-        self.reporter.report_consumed(&raw, failed).await
+        self.reporter.report_for_task(&raw, failed).await
     }
 }

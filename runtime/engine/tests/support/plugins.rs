@@ -259,6 +259,9 @@ struct MemoryTask {
     context: Option<SinkTaskContext>,
     fail_value: Option<String>,
     report_value: Option<String>,
+    /// What the report says.
+    report_text: String,
+    swallows: bool,
     rewind: bool,
     count_only: bool,
     pre_commit_fails: bool,
@@ -295,6 +298,8 @@ impl SinkTask for MemoryTask {
         self.traces.call("start");
         self.fail_value = props.get("fail.value").map(str::to_owned);
         self.report_value = props.get("report.value").map(str::to_owned);
+        self.report_text = props.get("report.text").unwrap_or("not wanted").to_owned();
+        self.swallows = props.get("report.swallowed").is_some();
         self.pre_commit_fails = props.get("pre.commit.fails.once").is_some();
         self.count_only = props.get("count.only").is_some();
         self.rewind = props.get("rewind.once").is_some();
@@ -330,7 +335,10 @@ impl SinkTask for MemoryTask {
             }
             if value.is_some() && value == self.report_value {
                 let reporter = context.reporter.as_ref().expect("a reporter");
-                reporter.report(record, Error::data("not wanted")).await?;
+                let outcome = reporter.report(record, Error::data(self.report_text.clone())).await;
+                if !self.swallows {
+                    outcome?;
+                }
                 continue;
             }
             let topic = record.record.topic.to_string();
