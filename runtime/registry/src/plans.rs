@@ -10,9 +10,12 @@ pub(crate) struct Plans<W, P, K, R> {
     /// Plans by schema.
     written: Mutex<Recent<SchemaRef, Arc<W>>>,
     /// Plans with what stands in front of a message, by schema and topic.
-    ready: Mutex<Recent<(SchemaRef, Box<str>), Kept<(Arc<W>, P)>>>,
-    read: Mutex<Recent<(K, Box<str>), Kept<Arc<R>>>>,
+    ready: Mutex<ByTopic<SchemaRef, (Arc<W>, P)>>,
+    read: Mutex<ByTopic<K, Arc<R>>>,
 }
+
+/// Things by a key and a topic.
+type ByTopic<K, T> = Recent<(K, Box<str>), Kept<T>>;
 
 /// Something, and until when it is good.
 #[derive(Clone)]

@@ -191,7 +191,7 @@ impl<'a> Part<'a> {
 }
 
 /// The properties that an object names, in the order of Java's map.
-pub(super) fn properties<'a>(object: &'a Map<String, Json>) -> Vec<(String, &'a Json)> {
+pub(super) fn properties(object: &Map<String, Json>) -> Vec<(String, &Json)> {
     let Some(Json::Object(properties)) = object.get("properties") else { return Vec::new() };
     let ordered = java_order(properties.keys().map(String::as_str));
     ordered.into_iter().filter_map(|name| properties.get(&name).map(|schema| (name, schema))).collect()

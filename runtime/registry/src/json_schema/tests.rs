@@ -11,6 +11,9 @@ use super::options::JsonSchemaDataConfig;
 use super::refs::Documents;
 use super::{from_connect, reader, to_connect, write_plan, writer};
 
+/// Keys and values.
+type Settings = &'static [(&'static str, &'static str)];
+
 fn config(settings: &[(&str, &str)]) -> JsonSchemaDataConfig {
     JsonSchemaDataConfig::parse(&Props::from_iter(settings.iter().copied())).expect("settings")
 }
@@ -53,7 +56,7 @@ fn texts_are_those_of_confluents_converter() {
     let map = |key: SchemaRef| SchemaBuilder::map(key, Schema::int32()).build();
     let row = SchemaBuilder::structure().field("x", Schema::boolean()).build();
     let with_default = SchemaBuilder::new(Type::Float64).default(1.5_f64).doc("d").build();
-    let rows: Vec<(SchemaRef, &str, &[(&str, &str)])> = vec![
+    let rows: Vec<(SchemaRef, &str, Settings)> = vec![
         (Schema::int8(), r#"{"type":"integer","connect.type":"int8"}"#, &[]),
         (Schema::float32(), r#"{"type":"number","connect.type":"float32"}"#, &[]),
         (Schema::boolean(), r#"{"type":"boolean"}"#, &[]),

@@ -13,6 +13,8 @@ use super::scalar::{self, Raw, Scalar};
 
 const DAY_MS: i64 = 86_400_000;
 const NANOS_IN_MS: i64 = 1_000_000;
+/// Longest decimal that is read, some 40,000 digits.
+const UNSCALED_BYTES_MAX: usize = 16_384;
 
 /// A logical type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +72,13 @@ fn integer(number: u32, value: i64, out: &mut BytesMut) -> Result<()> {
     scalar::write_field(number, Scalar::Varint, Type::Int64, &Value::Int64(value), false, out)
 }
 
+/// Number of digits.
 fn precision(decimal: &Decimal) -> i64 {
-    decimal.unscaled().magnitude().to_string().len() as i64
+    let magnitude = decimal.unscaled().magnitude();
+    match u128::try_from(magnitude) {
+        Ok(small) => i64::from(small.checked_ilog10().unwrap_or_default()) + 1,
+        Err(_) => magnitude.to_string().len() as i64,
+    }
 }
 
 fn write_date(ms: i64, out: &mut BytesMut) -> Result<()> {
@@ -145,6 +152,13 @@ pub(super) fn read(logical: Logical, bytes: &Bytes) -> Result<Value> {
 fn decimal(unscaled: Bytes, precision: Option<i32>, scale: i32) -> Result<Value> {
     if unscaled.is_empty() {
         return Err(Error::data("Zero length BigInteger").with_class("java.lang.NumberFormatException"));
+    }
+    // Counting digits takes longer than reading them.
+    if unscaled.len() > UNSCALED_BYTES_MAX {
+        return Err(Error::data(format!(
+            "a decimal of {} bytes is too long: at most {UNSCALED_BYTES_MAX}",
+            unscaled.len()
+        )));
     }
     let decimal = Decimal::from_bytes(&unscaled, scale);
     let rounded = match precision.and_then(|p| u32::try_from(p).ok()) {
@@ -242,7 +256,7 @@ mod tests {
         }
         assert!(date(2023, 2, 29).is_err() && date(2024, 2, 29).is_ok() && date(0, 0, 0).is_err());
         assert!(time([24, 0, 0, 0]).is_err() && time([0, 0, 0, -1]).is_err());
-        assert!(decimal(Bytes::new(), None, 0).is_err());
+        assert!(decimal(Bytes::new(), None, 0).is_err() && decimal(vec![1; 16_385].into(), Some(1), 0).is_err());
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::options::ProtobufDataConfig;
 use super::parse::ProtoSchema;
 use super::{read_plan, reader, write_plan, writer};
 
+/// Keys and values.
+type Settings = &'static [(&'static str, &'static str)];
+
 fn config(settings: &[(&str, &str)]) -> ProtobufDataConfig {
     ProtobufDataConfig::parse(&Props::from_iter(settings.iter().copied())).expect("settings")
 }
@@ -59,7 +62,7 @@ fn texts_are_those_of_confluents_converter() {
     ));
     let amount = SchemaBuilder::decimal(2).parameter("connect.decimal.precision", "10").build();
     let tags = SchemaBuilder::map(Schema::string(), Schema::int32()).build();
-    let rows: Vec<(SchemaRef, String, &[(&str, &str)])> = vec![
+    let rows: Vec<(SchemaRef, String, Settings)> = vec![
         (
             SchemaBuilder::structure().field("f1", Schema::string()).field("f2", Schema::optional_int64()).build(),
             "syntax = \"proto3\";\n\nmessage ConnectDefault1 {\n  string f1 = 1;\n  int64 f2 = 2;\n}\n".into(),
@@ -202,7 +205,7 @@ fn nulls_and_defaults() {
         .field("d", SchemaBuilder::new(Type::String).optional().default("fallback").build())
         .build();
     let nulls = struct_of(&schema, vec![Value::Null, Value::Null]);
-    let rows: [(&[(&str, &str)], [Value; 2]); 4] = [
+    let rows: [(Settings, [Value; 2]); 4] = [
         (&[], [Value::Int32(0), Value::str("fallback")]),
         (&[("ignore.default.for.nullables", "true")], [Value::Int32(0), Value::str("")]),
         (&[("optional.for.nullables", "true")], [Value::Null, Value::str("fallback")]),
@@ -279,7 +282,7 @@ fn foreign_schemas_map_as_documented() {
 #[test]
 fn options_change_names_and_types() {
     let json = r#"{"s": "x", "color": "BLUE"}"#;
-    let rows: [(&[(&str, &str)], &str, &str, Value); 4] = [
+    let rows: [(Settings, &str, &str, Value); 4] = [
         (&[("int.for.enums", "true")], "pick_0", "color", Value::Int32(5)),
         (&[("generate.index.for.unions", "false")], "pick", "color", Value::str("BLUE")),
         (&[("flatten.unions", "true")], "s", "color", Value::str("BLUE")),
@@ -306,7 +309,7 @@ fn options_change_names_and_types() {
 fn wrappers_optionals_and_absent_messages() {
     let text = "syntax = \"proto3\"; import \"google/protobuf/wrappers.proto\"; message M { google.protobuf.Int32Value w = 1; \
                 optional string o = 2; In in = 3; message In { int32 a = 1; } }";
-    let rows: [(&[(&str, &str)], [Value; 2]); 3] = [
+    let rows: [(Settings, [Value; 2]); 3] = [
         (&[], [Value::Null, Value::Null]),
         (&[("wrapper.for.nullables", "true")], [Value::Null, Value::Null]),
         (
@@ -392,10 +395,8 @@ proptest! {
 
     #[test]
     fn any_text_is_a_schema_or_refused(text in "(message|M|N|\\{|\\}|int32|a|=|1|;|oneof|map<|>|[a-z]| |\"){0,40}") {
-        if let Ok(schema) = ProtoSchema::new(&text, &[]) {
-            if let Ok(message) = schema.message_at(&[0]) {
-                let _ = read_plan::compile(&message, None, &config(&[]));
-            }
+        if let Ok(message) = ProtoSchema::new(&text, &[]).and_then(|schema| schema.message_at(&[0])) {
+            let _ = read_plan::compile(&message, None, &config(&[]));
         }
     }
 }
