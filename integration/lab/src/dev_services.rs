@@ -105,7 +105,7 @@ async fn start(name: &str, port: u16) -> Result<u32> {
     match name {
         "kafka" => {
             let folder = Some(state_folder().join("kafka"));
-            KafkaBroker::start_detached(BrokerSettings { port, folder, for_measurement: false }).await
+            KafkaBroker::start_detached(BrokerSettings { port, folder, ..BrokerSettings::default() }).await
         }
         "postgres" => {
             let folder = Some(postgres_folder()?);

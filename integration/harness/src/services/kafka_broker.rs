@@ -9,6 +9,7 @@ use couplet_provision::{Deadline, cache, jars};
 use tempfile::TempDir;
 
 use super::free_port;
+use super::secured::{self, Extras, Secured};
 use crate::clients::Kafka;
 
 /// Where a broker listens and keeps its log.
@@ -20,13 +21,17 @@ pub struct BrokerSettings {
     pub folder: Option<PathBuf>,
     /// Full compilation and a larger heap: for measurements, slower to start.
     pub for_measurement: bool,
+    /// Further listeners with TLS and SASL.
+    pub secured: bool,
 }
 
 /// A running broker.
 #[derive(Debug)]
 pub struct KafkaBroker {
-    /// `host:port` for clients.
+    /// `host:port` for clients without TLS and SASL.
     pub bootstrap: String,
+    /// The other listeners, if they were asked for.
+    pub secured: Option<Secured>,
     process: Process,
     _folder: Option<TempDir>,
 }
@@ -35,6 +40,7 @@ pub struct KafkaBroker {
 struct Prepared {
     launch: Launch,
     bootstrap: String,
+    secured: Option<Secured>,
     temporary: Option<TempDir>,
 }
 
@@ -44,7 +50,7 @@ impl KafkaBroker {
         let prepared = prepare(settings)?;
         let mut process = prepared.launch.spawn()?;
         await_ready(&prepared.bootstrap, || process.check_running()).await?;
-        Ok(Self { bootstrap: prepared.bootstrap, process, _folder: prepared.temporary })
+        Ok(Self { bootstrap: prepared.bootstrap, secured: prepared.secured, process, _folder: prepared.temporary })
     }
 
     /// Starts a broker that outlives this process and returns its process id. `settings` must name a folder.
@@ -97,18 +103,20 @@ fn prepare(settings: BrokerSettings) -> Result<Prepared> {
     };
     fs::create_dir_all(&folder)?;
     let (port, controller) = (settings.port.map_or_else(free_port, Ok)?, free_port()?);
+    let (secured, extras) = if settings.secured { Some(secured::prepare(&folder)?) } else { None }.unzip();
     let properties = folder.join("server.properties");
-    fs::write(&properties, server_properties(port, controller, &folder.join("log")))?;
+    fs::write(&properties, server_properties(port, controller, &folder.join("log"), extras.as_ref()))?;
     let java = Java { class_path, folder: folder.clone(), for_measurement: settings.for_measurement };
     if !folder.join("log/meta.properties").exists() {
         java.launch("kafka.tools.StorageTool", "format.log")
             .args(["format", "--ignore-formatted", "-t", "Y291cGxldC10ZXN0cy0wMQ", "-c"])
             .args([properties.display().to_string()])
+            .args(extras.into_iter().flat_map(|extras| extras.format_args))
             .run()
             .context("cannot format the broker's folder")?;
     }
     let launch = java.launch("kafka.Kafka", "broker.log").args([properties.display().to_string()]);
-    Ok(Prepared { launch, bootstrap: format!("127.0.0.1:{port}"), temporary })
+    Ok(Prepared { launch, bootstrap: format!("127.0.0.1:{port}"), secured, temporary })
 }
 
 struct Java {
@@ -134,16 +142,18 @@ impl Java {
 
 /// Replication of one for every internal topic; no waiting for more members when a group forms. Otherwise Kafka's defaults,
 /// as on the broker of the recordings.
-fn server_properties(port: u16, controller: u16, log: &Path) -> String {
+fn server_properties(port: u16, controller: u16, log: &Path, extras: Option<&Extras>) -> String {
+    let [listeners, advertised, protocols, properties] =
+        extras.map_or([""; 4], |extras| [&extras.listeners, &extras.advertised, extras.protocols, &extras.properties]);
     format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.listener.names=CONTROLLER\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\nlog.dirs={}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\ncontroller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\nlog.dirs={}\n\
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=8\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\ntransaction.state.log.num.partitions=4\n\
          share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n\
-         group.initial.rebalance.delay.ms=0\n",
+         group.initial.rebalance.delay.ms=0\n{properties}",
         log.display()
     )
 }

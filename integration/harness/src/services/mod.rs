@@ -4,6 +4,7 @@ mod kafka_broker;
 mod port;
 pub mod postgres_cluster;
 pub mod s3_service;
+pub mod secured;
 
 pub use kafka_broker::{BrokerSettings, KafkaBroker};
 pub use port::{free_port, is_free};

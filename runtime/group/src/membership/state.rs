@@ -410,7 +410,7 @@ impl Membership {
     }
 
     fn wants_join(&self) -> bool {
-        self.rejoin.is_some() || self.asked.is_some() || !self.assignment.as_ref().is_some_and(|a| !a.failed())
+        self.rejoin.is_some() || self.asked.is_some() || self.assignment.as_ref().is_none_or(Assignment::failed)
     }
 
     fn may_join(&self) -> bool {

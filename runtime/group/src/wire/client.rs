@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use couplet_api::Error;
 use kafka_protocol::ResponseError;
+use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use kafka_protocol::messages::{ApiKey, FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest};
 use kafka_protocol::protocol::{Request, StrBytes};
 use tokio::time::timeout;
@@ -118,7 +119,7 @@ impl Client {
         version_max: i16,
         make: impl Fn(i16) -> R,
     ) -> Result<(i16, R::Response), Failure> {
-        let mut nodes = self.brokers.lock().unwrap_or_else(PoisonError::into_inner).nodes.clone();
+        let mut nodes = self.brokers().nodes.clone();
         nodes.extend(self.config.bootstrap.iter().cloned());
         let mut last = Failure::Unavailable("no broker is known".to_owned());
         for node in nodes {
@@ -148,7 +149,10 @@ impl Client {
     }
 
     async fn coordinator(&self, kind: i8, key: &str) -> Result<FoundAnswer, Failure> {
-        self.learn_brokers().await;
+        if let Err(failure) = self.learn_brokers().await {
+            // The brokers to begin with may do.
+            tracing::debug!(%failure, "the brokers of the cluster are not known");
+        }
         let key = StrBytes::from_string(key.to_owned());
         // From version 4 on several keys are asked for at once (KIP-699).
         let make = |version| match version {
@@ -160,27 +164,18 @@ impl Client {
     }
 
     /// Learns which brokers there are, if that was long ago. Those known serve when the ones to begin with are gone.
-    async fn learn_brokers(&self) {
-        {
-            let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-            if brokers.asked.is_some_and(|asked| asked.elapsed() < self.config.metadata_age_max) {
-                return;
-            }
-            brokers.asked = Some(Instant::now());
+    async fn learn_brokers(&self) -> Result<(), Failure> {
+        let is_known = |brokers: &Brokers| brokers.asked.is_some_and(|at| at.elapsed() < self.config.metadata_age_max);
+        if is_known(&self.brokers()) {
+            return Ok(());
         }
-        match self.send_any(12, |_| MetadataRequest::default().with_topics(Some(Vec::new()))).await {
-            Ok((_, response)) => {
-                let node = |b: &kafka_protocol::messages::metadata_response::MetadataResponseBroker| {
-                    Some(Node::new(b.node_id.0, b.host.to_string(), u16::try_from(b.port).ok()?))
-                };
-                let nodes = response.brokers.iter().filter_map(node).collect();
-                self.brokers.lock().unwrap_or_else(PoisonError::into_inner).nodes = nodes;
-            }
-            Err(failure) => {
-                tracing::debug!(%failure, "the brokers of the cluster are not known");
-                self.brokers.lock().unwrap_or_else(PoisonError::into_inner).asked = None;
-            }
-        }
+        let (_, response) = self.send_any(12, |_| MetadataRequest::default().with_topics(Some(Vec::new()))).await?;
+        let node = |broker: &MetadataResponseBroker| {
+            Some(Node::new(broker.node_id.0, broker.host.to_string(), u16::try_from(broker.port).ok()?))
+        };
+        *self.brokers() =
+            Brokers { nodes: response.brokers.iter().filter_map(node).collect(), asked: Some(Instant::now()) };
+        Ok(())
     }
 
     /// All brokers of the cluster.
@@ -188,8 +183,12 @@ impl Client {
     /// # Errors
     /// As [`Client::send_any`].
     pub async fn nodes(&self) -> Result<Vec<Node>, Failure> {
-        self.learn_brokers().await;
-        Ok(self.brokers.lock().unwrap_or_else(PoisonError::into_inner).nodes.clone())
+        self.learn_brokers().await?;
+        Ok(self.brokers().nodes.clone())
+    }
+
+    fn brokers(&self) -> std::sync::MutexGuard<'_, Brokers> {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pool(&self) -> std::sync::MutexGuard<'_, Pool> {
