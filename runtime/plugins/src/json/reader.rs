@@ -163,29 +163,37 @@ impl<'a> Reader<'a> {
 
     /// Reads text: a slice of the source unless it holds escapes.
     pub fn text(&mut self) -> Result<Utf8> {
-        match self.borrowed_text()? {
-            // A slice of what was just checked.
-            Cow::Borrowed(text) => Utf8::new(self.source.slice_ref(text.as_bytes())),
-            Cow::Owned(text) => Ok(Utf8::from(text)),
+        match self.text_end()? {
+            (start, end, b'"') => {
+                self.at = end + 1;
+                Utf8::new(self.source.slice(start..end)).map_err(|e| syntax(e.message(), start))
+            }
+            (start, escape, _) => self.text_with_escapes(start, escape).map(Utf8::from),
         }
     }
 
     /// As [`Reader::text`], for who only looks at it.
     fn borrowed_text(&mut self) -> Result<Cow<'a, str>> {
+        match self.text_end()? {
+            (start, end, b'"') => {
+                self.at = end + 1;
+                self.utf8(start, end).map(Cow::Borrowed)
+            }
+            (start, escape, _) => self.text_with_escapes(start, escape).map(Cow::Owned),
+        }
+    }
+
+    /// Where the next text begins, where its plain part ends, and what ends that: a quote or a backslash.
+    fn text_end(&mut self) -> Result<(usize, usize, u8)> {
         self.peek();
         let start = self.at + 1;
-        let mut end = start;
-        loop {
-            match self.source.get(end) {
-                Some(b'"') => break,
-                Some(b'\\') => return self.text_with_escapes(start, end).map(Cow::Owned),
-                Some(..0x20) => return Err(syntax("control character in text", end)),
-                Some(_) => end += 1,
-                None => return Err(syntax("unexpected end of text", end)),
-            }
+        let rest = self.source.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|b| matches!(b, b'"' | b'\\' | ..0x20)).unwrap_or(rest.len());
+        match rest.get(length) {
+            Some(ends @ (b'"' | b'\\')) => Ok((start, start + length, *ends)),
+            Some(_) => Err(syntax("control character in text", start + length)),
+            None => Err(syntax("unexpected end of text", start + length)),
         }
-        self.at = end + 1;
-        self.utf8(start, end).map(Cow::Borrowed)
     }
 
     fn utf8(&self, start: usize, end: usize) -> Result<&'a str> {
@@ -246,18 +254,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an object: `member` is called behind each name and must read the value.
-    pub fn object(&mut self, mut member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
-        self.members(|reader, name| {
-            let name = match name {
-                Cow::Borrowed(name) => Utf8::new(reader.source.slice_ref(name.as_bytes()))?,
-                Cow::Owned(name) => Utf8::from(name),
-            };
-            member(reader, name)
-        })
+    pub fn object(&mut self, member: impl FnMut(&mut Self, Utf8) -> Result<()>) -> Result<()> {
+        self.entries(Self::text, member)
     }
 
     /// As [`Reader::object`], for who does not keep the names.
-    pub(super) fn members(&mut self, mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
+    pub(super) fn members(&mut self, member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
+        self.entries(Self::borrowed_text, member)
+    }
+
+    fn entries<N>(
+        &mut self,
+        read_name: impl Fn(&mut Self) -> Result<N>,
+        mut member: impl FnMut(&mut Self, N) -> Result<()>,
+    ) -> Result<()> {
         self.enter(b'{')?;
         if self.leave(b'}') {
             return Ok(());
@@ -266,7 +276,7 @@ impl<'a> Reader<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a field name in double quotes"));
             }
-            let name = self.borrowed_text()?;
+            let name = read_name(self)?;
             if self.peek() != Some(b':') {
                 return Err(self.error("expected a colon"));
             }
