@@ -193,7 +193,7 @@ fn java_regex(input: &[u8]) {
     let mut line = || lines.next().unwrap_or_default();
     let (pattern, replacement, text) = (line(), line(), line());
     if let Ok(regex) = JavaRegex::new(pattern) {
-        regex.matches(text);
+        let _ = regex.matches(text);
         let _ = regex.replace_first(text, replacement);
     }
 }

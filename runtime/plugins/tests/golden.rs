@@ -17,6 +17,13 @@ fn golden_transforms_and_predicates() {
     check_transforms("connect/smt");
 }
 
+/// More cases of the same kind as the recordings, each a way in which we once differed or could.
+#[test]
+fn vectors_beyond_the_recordings() {
+    check_converters(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/converters"));
+    check_transforms(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/transforms"));
+}
+
 #[test]
 fn golden_config_definitions() {
     check_config_defs("connect/validate-nodoc");

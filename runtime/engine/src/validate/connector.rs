@@ -264,7 +264,7 @@ fn check_sink(config: &WorkerConfig, props: &Props, values: &mut Vec<ConfigValue
         }
     }
     if let (Some(regex), Some(dlq)) = (props.get("topics.regex").filter(|_| regex.is_some()), dlq)
-        && JavaRegex::new(regex).is_ok_and(|pattern| pattern.matches(dlq))
+        && JavaRegex::new(regex).is_ok_and(|pattern| pattern.matches(dlq).unwrap_or(false))
     {
         add_error(
             values,

@@ -10,6 +10,7 @@ mod hash_map;
 mod numbers;
 mod record_text;
 mod regex;
+mod regex_classes;
 mod regex_syntax;
 mod string;
 

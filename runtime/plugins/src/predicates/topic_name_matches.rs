@@ -36,6 +36,6 @@ fn create(props: &Props) -> Result<Arc<dyn Predicate>> {
 
 impl Predicate for TopicNameMatches {
     fn test(&self, record: &Record) -> Result<bool> {
-        Ok(self.pattern.matches(&record.topic))
+        self.pattern.matches(&record.topic)
     }
 }

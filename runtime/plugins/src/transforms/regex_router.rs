@@ -39,7 +39,7 @@ pub(super) fn create(props: &Props) -> Result<Arc<dyn Transform>> {
 
 impl Transform for RegexRouter {
     fn apply(&self, mut record: Record) -> Result<Option<Record>> {
-        if self.regex.matches(&record.topic) {
+        if self.regex.matches(&record.topic)? {
             record.topic = self.regex.replace_first(&record.topic, &self.replacement)?.into();
         }
         Ok(Some(record))

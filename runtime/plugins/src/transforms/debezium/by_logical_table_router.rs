@@ -79,7 +79,7 @@ impl Rewrite {
 
     /// The new text; `None` when the old one does not match as a whole.
     fn apply(&self, text: &str) -> Result<Option<String>> {
-        match self.regex.matches(text) {
+        match self.regex.matches(text)? {
             true => self.regex.replace_first(text, &self.replacement).map(Some),
             false => Ok(None),
         }
@@ -277,8 +277,8 @@ mod tests {
             assert_eq!(problem.message(), "Unable to validate config.");
             assert!(problem.cause().expect("cause").message().contains(want), "{problem}");
         }
-        // Java can look ahead; as we cannot, validation says so.
-        let props = [("topic.regex", "(?=a)b"), ("topic.replacement", "x")].into_iter().collect();
+        // Java can take classes for Unicode's; as we cannot, validation says so.
+        let props = [("topic.regex", "(?U)b"), ("topic.replacement", "x")].into_iter().collect();
         let values = ByLogicalTableRouterConfig::config_def().validate(&props);
         assert!(values[0].errors[0].contains("A valid regular expressions is expected, but"), "{values:?}");
     }

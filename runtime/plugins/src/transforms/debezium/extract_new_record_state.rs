@@ -8,8 +8,9 @@ use couplet_api::config::Props;
 use couplet_api::data::{Datum, Header, Record, Schema, SchemaRef, Struct, Value};
 use couplet_api::transform::Transform;
 
-use super::event::is_envelope;
+use super::event::{get_string, is_envelope};
 use crate::first_problem;
+use crate::java::cast_failure;
 use crate::transforms::Class;
 use crate::transforms::replace_field::ReplaceField;
 use crate::transforms::row::{checked, copy_basics, or_default, require_struct, values};
@@ -115,7 +116,7 @@ impl ExtractNewRecordState {
 
     /// An insert or update.
     fn change(&self, mut record: Record, event: &Struct, after: &Struct) -> Result<Record> {
-        self.route(&mut record, after);
+        self.route(&mut record, after)?;
         let schema = self.row_schemas.get(event.schema(), || self.row_schema(event.schema(), after.schema()))?;
         record.value = Datum::new(schema.clone(), self.row(event, after, &schema, "false")?);
         self.drop_fields(record)
@@ -135,16 +136,17 @@ impl ExtractNewRecordState {
                 record.value = Datum::new(schema.clone(), self.row(event, before, &schema, "true")?);
             }
         }
-        self.route(&mut record, before);
-        if record.value.is_null() { Ok(Some(record)) } else { self.drop_fields(record).map(Some) }
+        self.route(&mut record, before)?;
+        self.drop_fields(record).map(Some)
     }
 
     /// The field's value as the topic, unless it is blank.
-    fn route(&self, record: &mut Record, row: &Struct) {
-        let Some(field) = &self.route_by_field else { return };
-        if let Some(topic) = row.get(field).and_then(Value::as_str).filter(|topic| !topic.trim().is_empty()) {
+    fn route(&self, record: &mut Record, row: &Struct) -> Result<()> {
+        let Some(field) = &self.route_by_field else { return Ok(()) };
+        if let Some(topic) = get_string(row, field)?.filter(|topic| !topic.trim().is_empty()) {
             record.topic = topic.into();
         }
+        Ok(())
     }
 
     fn row_schema(&self, event: &Schema, row: &Schema) -> Result<SchemaRef> {
@@ -184,7 +186,11 @@ impl ExtractNewRecordState {
     /// Leaves out the fields that a header lists.
     fn drop_fields(&self, record: Record) -> Result<Record> {
         let header = self.drop_header.as_ref().and_then(|name| record.headers.iter().find(|h| *h.key == **name));
-        let Some(Value::Array(items)) = header.map(|h| &h.value.value) else { return Ok(record) };
+        let items = match header.map(|h| &h.value.value) {
+            Some(Value::Array(items)) => items,
+            None | Some(Value::Null) => return Ok(record),
+            Some(other) => return Err(cast_failure(other, "java.util.List")),
+        };
         let names: Vec<String> = items.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let record = if self.drop_from_key { self.without(record, Side::Key, &names)? } else { record };
         self.without(record, Side::Value, &names)

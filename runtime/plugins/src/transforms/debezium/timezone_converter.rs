@@ -42,15 +42,15 @@ struct TimezoneConverter {
 fn create(props: &Props) -> Result<Arc<dyn Transform>> {
     let config = first_problem(TimezoneConverterConfig::parse, TimezoneConverterConfig::config_def, props)?;
     let name = required("converted.timezone", config.zone.as_ref())?;
-    let (include, exclude) = (config.include.unwrap_or_default(), config.exclude.unwrap_or_default());
-    let rules = Rules::new(&include, &exclude)?;
+    let (include, exclude) = (config.include.as_deref(), config.exclude.as_deref());
+    let rules = Rules::new(include, exclude)?;
     let zone = Zone::named(name).ok_or_else(|| {
         debezium_error(
             "Invalid timezone format. Please specify either a geographic timezone (e.g. America/Los_Angeles) or a UTC \
              offset in the format of +/-hh:mm, (e.g. +08:00).",
         )
     })?;
-    if !include.is_empty() && !exclude.is_empty() {
+    if include.is_some() && exclude.is_some() {
         return Err(debezium_error("Both include and exclude lists are specified. Please specify only one."));
     }
     Ok(Arc::new(TimezoneConverter { zone, rules }))

@@ -19,7 +19,11 @@ impl FieldReference {
     /// # Errors
     /// [`couplet_api::Kind::Config`] when there is more than one colon.
     pub(super) fn new(prefix: &str, text: &str) -> Result<Self> {
-        let (path, alias) = text.split_once(':').map_or((text, None), |(path, alias)| (path, Some(alias)));
+        // As Java splits: an empty part at the end does not count.
+        let (path, alias) = text
+            .trim_end_matches(':')
+            .split_once(':')
+            .map_or((text.trim_end_matches(':'), None), |(path, alias)| (path, Some(alias)));
         if alias.is_some_and(|alias| alias.contains(':')) {
             return Err(Error::config(format!("Unexpected field name: {text}"))
                 .with_class("java.lang.IllegalArgumentException"));
@@ -109,6 +113,7 @@ mod tests {
             ("source.ts_ms:changed_at", Some("source"), "ts_ms", "__changed_at"),
             ("total_order", Some("transaction"), "total_order", "__total_order"),
             ("op:OP", None, "op", "__OP"),
+            ("op:", None, "op", "__op"),
         ];
         for (text, parent, field, new_name) in rows {
             let want = FieldReference {

@@ -131,6 +131,9 @@ const ADDITIONAL: &str = "table.fields.additional.placement";
 /// When one is not a pair or trio, or its placement is unknown. The original accepts the latter, and then fails with
 /// every record.
 pub(super) fn additional_fields(items: &[String]) -> Result<Vec<AdditionalField>> {
+    if items.is_empty() {
+        return additional_field("", items).map(|field| vec![field]);
+    }
     items.iter().map(|item| additional_field(item, items)).collect()
 }
 

@@ -42,7 +42,7 @@ struct EventRouter {
 
 fn create(props: &Props) -> Result<Arc<dyn Transform>> {
     let config = first_problem(EventRouterConfig::parse, EventRouterConfig::config_def, props)?;
-    let additional = additional_fields(config.additional.as_deref().unwrap_or_default())?;
+    let additional = config.additional.as_deref().map_or(Ok(Vec::new()), additional_fields)?;
     let keeps_nulls = keeps_nulls(&config.json_nulls)?;
     let names = NameAdjuster::named(&config.field_names).unwrap_or(NameAdjuster::None);
     Ok(Arc::new(EventRouter {
@@ -138,7 +138,7 @@ impl EventRouter {
             Error::data(format!("The field {} to route by is null", self.config.route_by))
                 .with_class("java.lang.NullPointerException")
         })?;
-        match self.topic.matches(&routed_by) {
+        match self.topic.matches(&routed_by)? {
             true => self.topic.replace_first(&routed_by, &self.config.topic_replacement),
             false => Ok(routed_by),
         }

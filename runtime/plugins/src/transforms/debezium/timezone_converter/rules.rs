@@ -36,22 +36,23 @@ impl Rules {
     ///
     /// # Errors
     /// When a list is not written as it should be.
-    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+    pub(super) fn new(include: Option<&[String]>, exclude: Option<&[String]>) -> Result<Self> {
         let list = JavaRegex::new(LIST).map_err(Error::bug)?;
-        let checked = |items: &[String], what: &str| match list.matches(&format!("[{}]", items.join(", "))) {
+        let checked = |items: &[String], what: &str| match list.matches(&format!("[{}]", items.join(", ")))? {
             true => Ok(()),
             false => Err(debezium_error(format!(
                 "Invalid {what} list format. Please specify a list of rules in the format of \
                  \"source:<tablename>:<fieldnames>\", \"topic:<topicname>:<fieldnames>\", \"<matchname>:<fieldnames>\""
             ))),
         };
-        let mode = match (include.is_empty(), exclude.is_empty()) {
-            (true, true) => Mode::All,
-            (false, _) => checked(include, "include").map(|()| Mode::Include)?,
-            (true, false) => checked(exclude, "exclude").map(|()| Mode::Exclude)?,
+        // A list that is given must have rules.
+        let mode = match (include, exclude) {
+            (None, None) => Mode::All,
+            (Some(include), _) => checked(include, "include").map(|()| Mode::Include)?,
+            (None, Some(exclude)) => checked(exclude, "exclude").map(|()| Mode::Exclude)?,
         };
         let mut rules = Rules { mode, topics: Vec::new(), tables: Vec::new(), either: Vec::new() };
-        rules.collect(if exclude.is_empty() { include } else { exclude });
+        rules.collect(exclude.or(include).unwrap_or_default());
         Ok(rules)
     }
 

@@ -21,6 +21,10 @@ impl Zone {
         if name.starts_with(['+', '-']) {
             return offset_seconds(name).and_then(|s| Offset::from_seconds(s).ok()).map(|o| Zone(TimeZone::fixed(o)));
         }
+        // Java leaves out the names that are offsets of North America.
+        if ["EST", "MST", "HST"].contains(&name) {
+            return None;
+        }
         // Unlike the database Java minds the case.
         TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name)).map(Zone)
     }
