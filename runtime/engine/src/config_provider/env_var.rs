@@ -24,7 +24,10 @@ impl EnvVarProvider {
     pub(super) fn new(params: &Props, all: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, String> {
         let pattern = params.get(ALLOWLIST_PATTERN).map(JavaRegex::new).transpose()?;
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        let allowed = |(name, _): &(String, String)| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
+        // A name whose match takes too long is not allowed.
+        let allowed = |(name, _): &(String, String)| {
+            pattern.as_ref().is_none_or(|pattern| pattern.matches(name).unwrap_or(false))
+        };
         Ok(EnvVarProvider { variables: all.filter_map(text).filter(allowed).collect() })
     }
 }
