@@ -21,6 +21,8 @@ mod offsets;
 mod refusal_tests;
 mod runner;
 mod session_key;
+#[cfg(test)]
+mod simulation_tests;
 mod snapshot;
 #[cfg(test)]
 mod solo_group;
