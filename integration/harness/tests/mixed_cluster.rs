@@ -86,7 +86,8 @@ fn id(rest: &ConnectRest) -> &str {
 
 /// Sends a request until the group is not busy with a rebalance; it must be answered with `want` then.
 async fn ask(rest: &ConnectRest, method: Method, path: &str, body: Option<&Value>, want: StatusCode) {
-    let asked = eventually(&format!("{method} {path}"), Deadline::after_secs(PATIENCE_SECS), || async {
+    let what = format!("{method} {path}");
+    let asked = eventually(&what, Deadline::after_secs(PATIENCE_SECS), || async {
         let (status, answer) = rest.call(method.clone(), path, body).await?;
         let busy = status == StatusCode::CONFLICT || status == StatusCode::INTERNAL_SERVER_ERROR;
         assert!(busy || status == want, "{method} {path} answered {status}: {answer}");
@@ -134,7 +135,8 @@ async fn workers_of_both_kinds_replace_each_other() {
     let names: Vec<String> = (0..3).map(|n| format!("{group}-{n}")).collect();
     let loads: Vec<Load> = names.iter().map(|name| Load::begin(folder.path().join(format!("{name}.txt")))).collect();
     for name in &names {
-        jvm.rest.create(&source(name, folder.path(), name)).await.expect("created");
+        let request = source(name, folder.path(), name);
+        ask(&jvm.rest, Method::POST, "/connectors", Some(&request), StatusCode::CREATED).await;
     }
     let extra = format!("{group}-extra");
 
@@ -166,7 +168,8 @@ async fn workers_of_both_kinds_replace_each_other() {
 
     for (name, load) in names.iter().zip(loads) {
         let lines = load.end();
-        let arrived = eventually(&format!("all lines of {name}"), Deadline::after_secs(PATIENCE_SECS), || async {
+        let what = format!("all lines of {name}");
+        let arrived = eventually(&what, Deadline::after_secs(PATIENCE_SECS), || async {
             let text = |value: &[u8]| serde_json::from_slice::<String>(value).ok();
             let messages = kafka.read_topic(name).await?;
             let seen: BTreeSet<String> = messages.iter().filter_map(|m| text(m.value.as_deref()?)).collect();

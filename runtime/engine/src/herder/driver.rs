@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use couplet_api::clock::{Clock, SystemClock};
-use couplet_api::config::Props;
 use couplet_api::spawn::{TaskKind, panic_text, spawn};
-use couplet_api::{Error, Kind, Result};
-use couplet_group::membership::MemberHandle;
+use couplet_api::{Error, Result};
 use couplet_kafka::{LogRecord, TopicLog};
 use couplet_plugins::json::read_value;
 use futures::FutureExt;
@@ -20,20 +18,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{
-    Action, Answer, Command, Event, GroupAnswer, GroupTicket, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet,
-};
+use super::event::{Action, Answer, Command, Event, GroupAnswer, GroupTicket, Outcome, ReplyId, Step};
 use super::group_port::{Membership, Port, PortCall};
 use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
+use super::step_work::{StepWork, broken};
 use super::{ClusterSnapshot, HerderError, snapshot};
 use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::config_store::{ConfigRecord, KeyValue};
 use crate::storage::inbox::Inbox;
 use crate::storage::status_store::StatusRecord;
-use crate::worker::{ConnectorListener, TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
+use crate::worker::{ConnectorListener, TaskEvent, TaskId, TaskListener};
 
 /// Pause before states that could not be written are tried again.
 const STATUS_RETRY: Duration = Duration::from_secs(1);
@@ -113,7 +110,7 @@ pub fn status_record(inbox: &Inbox<Event>, record: &LogRecord) {
 }
 
 /// Hears of tasks and passes it on to the herder.
-struct ToInbox(Arc<Inbox<Event>>);
+pub(super) struct ToInbox(Arc<Inbox<Event>>);
 
 impl TaskListener for ToInbox {
     fn on_event(&self, id: &TaskId, event: TaskEvent) {
@@ -140,28 +137,28 @@ impl ConnectorListener for ToInbox {
 }
 
 /// The loop's own things, while it runs.
-struct Running {
-    driver: Driver,
+pub(super) struct Running {
+    pub(super) driver: Driver,
     runner: Arc<dyn Runner>,
-    logs: Logs,
+    pub(super) logs: Logs,
     listener: Arc<ToInbox>,
     replies: HashMap<ReplyId, oneshot::Sender<Result<Answer, HerderError>>>,
     next_reply: ReplyId,
     /// States not yet handed to the status log.
-    unwritten: VecDeque<StatusRecord>,
+    pub(super) unwritten: VecDeque<StatusRecord>,
     /// Gives up the steps that can be, by connector.
     interrupts: HashMap<String, CancellationToken>,
     /// The write of states under way; returns those that must be tried again.
-    writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
+    pub(super) writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
     /// The membership of the group.
-    port: Option<Port>,
+    pub(super) port: Option<Port>,
     /// Position in the config topic, as the membership tells others.
     config_offset: Arc<AtomicI64>,
-    group_replies: HashMap<GroupTicket, oneshot::Sender<GroupAnswer>>,
+    pub(super) group_replies: HashMap<GroupTicket, oneshot::Sender<GroupAnswer>>,
     /// Calls of the group to be answered when all states are written.
-    after_flush: Vec<GroupTicket>,
+    pub(super) after_flush: Vec<GroupTicket>,
     /// When lost work is to be shared out.
-    rejoin_at: Option<Instant>,
+    pub(super) rejoin_at: Option<Instant>,
 }
 
 impl Driver {
@@ -330,78 +327,6 @@ impl Running {
         }
     }
 
-    /// Answers calls of the group that wait until all states are written.
-    fn answer_flushed(&mut self) {
-        if self.after_flush.is_empty() || !self.unwritten.is_empty() || self.writing.is_some() {
-            return;
-        }
-        for ticket in std::mem::take(&mut self.after_flush) {
-            if let Some(reply) = self.group_replies.remove(&ticket) {
-                // The membership may have given the call up.
-                let _ = reply.send(GroupAnswer::Done);
-            }
-        }
-    }
-
-    fn act_in_group(&mut self, action: Action) {
-        match action {
-            Action::GroupDone(ticket, GroupAnswer::Done) => self.after_flush.push(ticket),
-            Action::GroupDone(ticket, answer) => {
-                if let Some(reply) = self.group_replies.remove(&ticket) {
-                    // The membership may have given the call up.
-                    let _ = reply.send(answer);
-                }
-            }
-            Action::RejoinAfter(pause_ms) => {
-                self.rejoin_at = pause_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
-            }
-            Action::Rejoin(reason) => self.ask_member(async move |member| member.rejoin(&reason).await),
-            Action::StepOut { reason, pause_ms } => {
-                let pause = Duration::from_millis(u64::try_from(pause_ms).unwrap_or(0));
-                self.ask_member(async move |member| member.step_out(&reason, pause).await);
-            }
-            Action::ReadConfig => self.read_config(),
-            Action::SendTaskConfigs { leader, name, configs } => self.send_task_configs(leader, name, configs),
-            // The others are not the group's.
-            _ => {}
-        }
-    }
-
-    /// The membership has room for some wishes; more of them wait without holding up the loop.
-    fn ask_member<F: Future<Output = ()> + Send>(&self, ask: impl FnOnce(MemberHandle) -> F + Send + 'static)
-    where
-        F: 'static,
-    {
-        if let Some(port) = &self.port {
-            spawn(TaskKind::Herder, ask(port.handle.clone()));
-        }
-    }
-
-    fn read_config(&self) {
-        let (Some(log), Some(port)) = (self.logs.config.clone(), &self.port) else { return };
-        let (inbox, timeout) = (self.driver.inbox.clone(), port.sync_timeout);
-        spawn(TaskKind::Herder, async move {
-            let read = tokio::time::timeout(timeout, log.read_to_end()).await;
-            if !matches!(read, Ok(Ok(()))) {
-                tracing::warn!("Didn't reach end of config log quickly enough");
-            }
-            inbox.push(Event::ConfigRead(matches!(read, Ok(Ok(())))));
-        });
-    }
-
-    fn send_task_configs(&self, leader: String, name: String, configs: Vec<Props>) {
-        let (inbox, peers) = (self.driver.inbox.clone(), self.driver.peers.clone());
-        let view = self.driver.state.group_view();
-        let key = view.filter(|view| view.signs_requests).and_then(|view| view.session_key);
-        spawn(TaskKind::Herder, async move {
-            let sent = peers.put_task_configs(&leader, &name, &configs, key.as_ref()).await;
-            if let Err(why) = &sent {
-                tracing::error!(connector = name, why, "Request to leader to reconfigure connector tasks failed");
-            }
-            inbox.push(Event::TaskConfigsSent(name, sent));
-        });
-    }
-
     fn act(&mut self, action: Action) {
         match action {
             Action::Run(name, step) => self.run_step(name, step),
@@ -517,74 +442,6 @@ impl Running {
     }
 }
 
-/// One step under way.
-struct StepWork {
-    runner: Arc<dyn Runner>,
-    listener: Arc<ToInbox>,
-    name: String,
-    props: Props,
-    target: TargetState,
-    tasks: Vec<(u32, Props)>,
-}
-
-impl StepWork {
-    async fn run(self, step: Step) -> Outcome {
-        let traced = |result: Result<()>| {
-            result.map_err(|error| {
-                tracing::error!(connector = self.name, %error, "connector failed");
-                error.trace()
-            })
-        };
-        match step {
-            Step::StartConnector => Outcome::ConnectorStarted(traced(self.set_target(self.target).await)),
-            Step::StopConnector => {
-                self.runner.stop_connector(&self.name).await;
-                Outcome::ConnectorStopped
-            }
-            Step::SetTarget(target) => Outcome::TargetSet(target, traced(self.set_target(target).await)),
-            Step::SetTaskTarget(target) => {
-                self.runner.set_task_target(&self.name, target);
-                Outcome::TaskTargetSet
-            }
-            Step::MakeTaskConfigs => {
-                let made = self.runner.task_configs(&self.name).await;
-                Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
-            }
-            Step::StopTasks(TaskSet::These(tasks)) => {
-                let id = |task: &u32| TaskId { connector: self.name.as_str().into(), task: *task };
-                self.runner.stop_tasks(&tasks.iter().map(id).collect::<Vec<_>>()).await;
-                Outcome::TasksStopped(tasks)
-            }
-            Step::StartTasks(_) => Outcome::TasksStarted(self.start_tasks().await),
-            Step::AlterOffsets(reply, changes) => {
-                Outcome::OffsetsAltered(reply, self.runner.alter_offsets(&self.name, &self.props, changes).await)
-            }
-            step => broken(step, &Error::bug("not a step for the driver")),
-        }
-    }
-
-    async fn set_target(&self, target: TargetState) -> Result<()> {
-        self.runner.set_target(&self.name, &self.props, target, self.listener.clone()).await
-    }
-
-    /// Starts all; returns those that could not be.
-    async fn start_tasks(self) -> Vec<(u32, String)> {
-        let connector: Arc<str> = self.name.as_str().into();
-        let starts = self.tasks.into_iter().map(|(task, task_props)| {
-            let start = TaskStart {
-                id: TaskId { connector: connector.clone(), task },
-                connector_props: self.props.clone(),
-                task_props,
-                target: self.target,
-                listener: self.listener.clone(),
-            };
-            let runner = &self.runner;
-            async move { runner.start_task(start).await.err().map(|error| (task, error.trace())) }
-        });
-        futures::future::join_all(starts).await.into_iter().flatten().collect()
-    }
-}
-
 /// What a write does, in the words of `/health`, and what callers are told when it fails.
 fn describe(records: &[ConfigRecord]) -> (String, &'static str) {
     match records.last() {
@@ -612,27 +469,5 @@ fn describe(records: &[ConfigRecord]) -> (String, &'static str) {
             "Failed to write cluster log level to Kafka",
         ),
         _ => ("writing to the config topic".to_owned(), "Error writing to the config topic"),
-    }
-}
-
-fn no_task_configs(name: &str, error: &Error) -> NoTaskConfigs {
-    tracing::error!(connector = name, %error, "task configs could not be made");
-    NoTaskConfigs { retry: error.kind() == Kind::Remote, trace: error.trace() }
-}
-
-/// The outcome of a step that panicked.
-fn broken(step: Step, error: &Error) -> Outcome {
-    let trace = error.trace();
-    match step {
-        Step::SetTarget(target) => Outcome::TargetSet(target, Err(trace)),
-        Step::SetTaskTarget(_) => Outcome::TaskTargetSet,
-        Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(NoTaskConfigs { retry: false, trace })),
-        Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
-        Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, trace.clone())).collect()),
-        Step::AlterOffsets(reply, _) => {
-            Outcome::OffsetsAltered(reply, Err(HerderError::Failed(error.message().to_owned())))
-        }
-        Step::StopConnector => Outcome::ConnectorStopped,
-        _ => Outcome::ConnectorStarted(Err(trace)),
     }
 }

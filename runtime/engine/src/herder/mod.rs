@@ -10,6 +10,7 @@ pub mod distributed;
 mod driver;
 mod event;
 mod group;
+mod group_actions;
 mod group_port;
 mod handle;
 mod interface;
@@ -20,6 +21,8 @@ mod offsets;
 #[cfg(test)]
 mod refusal_tests;
 mod runner;
+#[cfg(test)]
+mod seeded_random;
 mod session_key;
 #[cfg(test)]
 mod simulation_tests;
@@ -29,6 +32,7 @@ mod solo_group;
 pub mod standalone;
 mod start;
 mod state;
+mod step_work;
 mod worker_runner;
 
 pub use driver::SetLoggerLevel;

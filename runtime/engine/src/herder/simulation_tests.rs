@@ -14,6 +14,7 @@ use couplet_group::protocol::{Assignment, ConnectProtocol, WorkerState};
 use super::NewConnector;
 use super::event::{Action, Command, Event, GroupAnswer, GroupCall, Outcome, Step, TaskSet};
 use super::group::GroupSettings;
+use super::seeded_random::Random;
 use super::state::HerderState;
 use crate::plugins::Plugins;
 use crate::storage::config_store::ConfigRecord;
@@ -23,22 +24,6 @@ const SEEDS: u64 = 1500;
 const DELAY_MS: i64 = 1000;
 /// Far more rounds than any settling takes; who needs more never settles.
 const SETTLE_MAX: usize = 600;
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit.max(1)
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-}
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Place {
@@ -140,17 +125,10 @@ impl Cluster {
         self.rebalancing = true;
         // What was on its way there is lost.
         let lost: Vec<_> = self.sent.drain(..).collect();
-        for (reply, sender, name) in lost {
-            if sender != gone.url {
-                self.happen_at(&sender, Event::TaskConfigsSent(name, Err("gone".to_owned())));
+        for (_, sender, name) in lost {
+            if let Some(at) = self.workers.iter().position(|worker| worker.url == sender) {
+                self.happen(at, Event::TaskConfigsSent(name, Err("gone".to_owned())));
             }
-            let _ = reply;
-        }
-    }
-
-    fn happen_at(&mut self, url: &str, event: Event) {
-        if let Some(at) = self.workers.iter().position(|worker| worker.url == url) {
-            self.happen(at, event);
         }
     }
 

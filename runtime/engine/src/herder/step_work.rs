@@ -1,0 +1,102 @@
+//! One step of a connector's lane, done with the worker.
+
+use std::sync::Arc;
+
+use couplet_api::config::Props;
+use couplet_api::{Error, Kind, Result};
+
+use super::HerderError;
+use super::driver::ToInbox;
+use super::event::{NoTaskConfigs, Outcome, Step, TaskSet};
+use super::runner::Runner;
+use crate::worker::{TargetState, TaskId, TaskStart};
+
+/// One step under way.
+pub(super) struct StepWork {
+    pub(super) runner: Arc<dyn Runner>,
+    pub(super) listener: Arc<ToInbox>,
+    pub(super) name: String,
+    pub(super) props: Props,
+    pub(super) target: TargetState,
+    pub(super) tasks: Vec<(u32, Props)>,
+}
+
+impl StepWork {
+    pub(super) async fn run(self, step: Step) -> Outcome {
+        let traced = |result: Result<()>| {
+            result.map_err(|error| {
+                tracing::error!(connector = self.name, %error, "connector failed");
+                error.trace()
+            })
+        };
+        match step {
+            Step::StartConnector => Outcome::ConnectorStarted(traced(self.set_target(self.target).await)),
+            Step::StopConnector => {
+                self.runner.stop_connector(&self.name).await;
+                Outcome::ConnectorStopped
+            }
+            Step::SetTarget(target) => Outcome::TargetSet(target, traced(self.set_target(target).await)),
+            Step::SetTaskTarget(target) => {
+                self.runner.set_task_target(&self.name, target);
+                Outcome::TaskTargetSet
+            }
+            Step::MakeTaskConfigs => {
+                let made = self.runner.task_configs(&self.name).await;
+                Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
+            }
+            Step::StopTasks(TaskSet::These(tasks)) => {
+                let id = |task: &u32| TaskId { connector: self.name.as_str().into(), task: *task };
+                self.runner.stop_tasks(&tasks.iter().map(id).collect::<Vec<_>>()).await;
+                Outcome::TasksStopped(tasks)
+            }
+            Step::StartTasks(_) => Outcome::TasksStarted(self.start_tasks().await),
+            Step::AlterOffsets(reply, changes) => {
+                Outcome::OffsetsAltered(reply, self.runner.alter_offsets(&self.name, &self.props, changes).await)
+            }
+            step => broken(step, &Error::bug("not a step for the driver")),
+        }
+    }
+
+    async fn set_target(&self, target: TargetState) -> Result<()> {
+        self.runner.set_target(&self.name, &self.props, target, self.listener.clone()).await
+    }
+
+    /// Starts all; returns those that could not be.
+    async fn start_tasks(self) -> Vec<(u32, String)> {
+        let connector: Arc<str> = self.name.as_str().into();
+        let starts = self.tasks.into_iter().map(|(task, task_props)| {
+            let start = TaskStart {
+                id: TaskId { connector: connector.clone(), task },
+                connector_props: self.props.clone(),
+                task_props,
+                target: self.target,
+                listener: self.listener.clone(),
+            };
+            let runner = &self.runner;
+            async move { runner.start_task(start).await.err().map(|error| (task, error.trace())) }
+        });
+        futures::future::join_all(starts).await.into_iter().flatten().collect()
+    }
+}
+
+fn no_task_configs(name: &str, error: &Error) -> NoTaskConfigs {
+    tracing::error!(connector = name, %error, "task configs could not be made");
+    NoTaskConfigs { retry: error.kind() == Kind::Remote, trace: error.trace() }
+}
+
+/// The outcome of a step that panicked.
+pub(super) fn broken(step: Step, error: &Error) -> Outcome {
+    let trace = error.trace();
+    match step {
+        Step::SetTarget(target) => Outcome::TargetSet(target, Err(trace)),
+        Step::SetTaskTarget(_) => Outcome::TaskTargetSet,
+        Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(NoTaskConfigs { retry: false, trace })),
+        Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
+        Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, trace.clone())).collect()),
+        Step::AlterOffsets(reply, _) => {
+            Outcome::OffsetsAltered(reply, Err(HerderError::Failed(error.message().to_owned())))
+        }
+        Step::StopConnector => Outcome::ConnectorStopped,
+        _ => Outcome::ConnectorStarted(Err(trace)),
+    }
+}
