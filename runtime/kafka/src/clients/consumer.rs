@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use super::Failure;
 use super::batch::{BatchReader, Notice, Queue, RecordBatch};
-use super::client_config::NativeConfig;
 use super::native::{Callbacks, Client, ClientKind, LastError};
+use super::native_config::NativeConfig;
 use super::partition_list::PartitionList;
 
 /// Batches that wait for the task beside the one it works on.

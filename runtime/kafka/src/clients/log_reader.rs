@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use super::Failure;
 use super::batch::{BatchReader, ConsumedRecord, Notice, Queue};
-use super::client_config::NativeConfig;
 use super::native::{Client, ClientKind, LastError};
+use super::native_config::NativeConfig;
 use super::producer::Topic;
 
 /// Next offset to come, by partition.

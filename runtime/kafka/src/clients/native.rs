@@ -11,7 +11,7 @@ use rdkafka::bindings as native;
 use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::Failure;
-use super::client_config::NativeConfig;
+use super::native_config::NativeConfig;
 use super::partition_list::PartitionList;
 
 /// What librdkafka calls back. All but `error` are called on the thread that polls the client.

@@ -19,8 +19,8 @@ use tokio::sync::Notify;
 
 use super::Failure;
 use super::admin::Admin;
-use super::client_config::NativeConfig;
 use super::native::{Callbacks, Client, ClientKind, LastError};
+use super::native_config::NativeConfig;
 
 /// Bits of librdkafka's opaque that hold the token; the rest says whose record it is.
 const TOKEN_BITS: u32 = 40;

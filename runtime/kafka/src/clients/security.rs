@@ -9,7 +9,7 @@ use couplet_api::{Error, Result};
 use couplet_sasl::{Credentials, SecurityProtocol, UnsecuredToken};
 use couplet_tls::Tls;
 
-use super::client_config::NativeConfig;
+use super::native_config::NativeConfig;
 
 /// Adds everything about security to `native`.
 ///

@@ -12,8 +12,8 @@ use couplet_api::Result;
 use rdkafka::bindings as native;
 
 use super::Failure;
-use super::client_config::NativeConfig;
 use super::native::Client;
+use super::native_config::NativeConfig;
 use super::producer::Producer;
 
 /// How long one attempt to initialise may take before it is seen whether anybody still wants it.
