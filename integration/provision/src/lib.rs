@@ -12,6 +12,7 @@ pub mod process_stat;
 pub mod progress;
 pub mod python;
 pub mod s3_server;
+pub mod schema_registry;
 pub mod wait;
 
 pub use wait::{Deadline, eventually};

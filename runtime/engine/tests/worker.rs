@@ -215,6 +215,39 @@ async fn what_may_pass_is_tried_again_within_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn converters_get_what_they_ask_for_and_lose_no_record() {
+    for_each_broker(async |bootstrap| {
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let topic = unique("topic");
+        let asking = [("value.converter", "test.AskingConverter"), ("value.converter.lookups", "3")];
+        let (twice, patient) = (("value.converter.failures", "2"), ("errors.retry.timeout", "10000"));
+        let source = [&[SOURCE, ("topic", topic.as_str()), ("count", "5")], &asking[..]].concat();
+        let (name, sink) = (unique("asking"), unique("askingsink"));
+        bench.start(&name, &[&source[..], &[twice, patient]].concat(), TargetState::Started);
+        assert_eq!(texts(&read(&bootstrap, &topic, 5).await), numbers(0..5));
+        let settings = [&[SINK, ("topics", topic.as_str()), twice, patient], &asking[..]].concat();
+        bench.start(&sink, &settings, TargetState::Started);
+        traces(&sink).wait_for_put(5).await;
+        assert_eq!(put_values(&sink), numbers(0..5));
+        assert!(bench.events.all().iter().all(|event| *event == TaskEvent::Running));
+
+        // Without patience the failed lookup is the record's failure; one that asks without end is given up.
+        for (more, want) in [
+            (twice, "RetriableException: the registry is away"),
+            (("value.converter.lookups", "1000"), "the converter needs a lookup where none can be made"),
+        ] {
+            let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+            bench.start(&unique("failing"), &[&source[..], &[more]].concat(), TargetState::Started);
+            let trace = bench.events.wait_for_failure().await;
+            assert!(trace.contains("Tolerance exceeded in error handler") && trace.contains(want), "{trace}");
+            bench.worker.shutdown().await;
+        }
+        bench.worker.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_rests_while_paused() {
     for_each_broker(async |bootstrap| {
         let (name, topic) = (unique("paused"), unique("topic"));

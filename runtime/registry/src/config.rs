@@ -381,8 +381,6 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
         let rows = [
-            ("schema.registry.ssl.keystore.type", "PKCS12"),
-            ("schema.registry.ssl.truststore.password", "s3cret-canary"),
             ("bearer.auth.credentials.source", "OAUTHBEARER"),
             ("basic.auth.credentials.source", "USER_INFO"),
             ("value.subject.name.strategy", "com.acme.Mine"),

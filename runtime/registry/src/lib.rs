@@ -4,6 +4,7 @@
 //! [`client`] is the REST client, [`Registry`] what a converter sees of it: answers from a cache, or an error that carries
 //! the lookup which the engine then awaits. Keys: the README of this crate.
 
+mod avro;
 mod bounded;
 pub mod client;
 mod config;
@@ -21,6 +22,8 @@ pub use failure::{Direction, serialization};
 pub use registry::{Dialect, Reading, Registry};
 pub use subject::SubjectNames;
 
+use std::sync::Arc;
+
 use couplet_api::Plugin;
 
 /// Version of the Confluent Platform whose converters these are.
@@ -28,5 +31,5 @@ pub const CONFLUENT_VERSION: &str = "7.9.0";
 
 /// All plugins of this crate.
 pub fn plugins() -> Vec<Plugin> {
-    vec![json_schema::plugin(), protobuf::plugin()]
+    vec![Plugin::Converter(Arc::new(avro::factory())), json_schema::plugin(), protobuf::plugin()]
 }

@@ -4,9 +4,11 @@ mod kafka_broker;
 mod port;
 pub mod postgres_cluster;
 pub mod s3_service;
+mod schema_registry;
 pub mod secured;
 
 pub use kafka_broker::{BrokerSettings, KafkaBroker};
 pub use port::{free_port, is_free};
 pub use postgres_cluster::{PostgresCluster, PostgresSettings};
 pub use s3_service::{S3Service, S3Settings};
+pub use schema_registry::SchemaRegistry;

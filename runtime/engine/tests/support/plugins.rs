@@ -13,6 +13,7 @@ use couplet_api::converter::Converter;
 use couplet_api::data::{
     Datum, Header, OffsetMap, Position, Record, Schema, SinkRecord, SourceRecord, TopicPartition, Value,
 };
+use couplet_api::error::Lookup;
 use couplet_api::plugin::Factory;
 use couplet_api::sink::{Offsets, SinkTask, SinkTaskContext};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
@@ -32,7 +33,57 @@ pub fn all() -> Vec<Plugin> {
             Ok(Arc::new(FlakyConverter { failures: AtomicUsize::new(failures) }))
         },
     })));
+    all.push(Plugin::Converter(Arc::new(Factory {
+        class: "test.AskingConverter",
+        version: "1",
+        config_def: ConfigDef::new,
+        create: |props, _| {
+            let number = |key: &str| props.get(key).map_or(0, |text| text.parse().expect("a number"));
+            let converter = AskingConverter {
+                unknown: AtomicUsize::new(number("lookups")),
+                registry: FlakyConverter { failures: AtomicUsize::new(number("failures")) },
+            };
+            Ok(Arc::new(converter))
+        },
+    })));
     all
+}
+
+/// Text, once `lookups` lookups were made; the first `failures` of them find nobody.
+struct AskingConverter {
+    unknown: AtomicUsize,
+    registry: FlakyConverter,
+}
+
+/// What [`AskingConverter`] asks for.
+struct Unknown;
+
+impl AskingConverter {
+    fn known(&self) -> Result<()> {
+        if self.unknown.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(Error::lookup(Unknown)) }
+    }
+}
+
+#[async_trait]
+impl Converter for AskingConverter {
+    fn from_connect(&self, _topic: &str, _headers: &[Header], data: &Datum, out: &mut BytesMut) -> Result<bool> {
+        out.extend_from_slice(data.value.as_str().unwrap_or_default().as_bytes());
+        self.known().map(|()| true)
+    }
+
+    fn to_connect(&self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
+        self.known()?;
+        let text = String::from_utf8(bytes.cloned().unwrap_or_default().to_vec()).expect("text");
+        Ok(Datum::new(Schema::string(), text))
+    }
+
+    async fn resolve(&self, lookup: &Lookup) -> Result<()> {
+        assert!(lookup.get::<Unknown>().is_some(), "the lookup is the one that was asked for");
+        tokio::task::yield_now().await;
+        self.registry.fail()?;
+        self.unknown.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// Text, after its first `failures` calls, which fail as a registry that is away.
