@@ -34,10 +34,9 @@ struct Maker {
 
 impl Maker {
     fn make(&mut self, schema: &SchemaRef, ignore_optional: bool) -> Result<Id> {
-        if !is_union(schema) && !schema.is_optional() {
-            if let Some((_, id)) = self.made.iter().find(|(known, _)| Schema::same(known, schema)) {
-                return Ok(*id);
-            }
+        let reusable = !is_union(schema) && !schema.is_optional();
+        if let Some((_, id)) = self.made.iter().find(|(known, _)| reusable && Schema::same(known, schema)) {
+            return Ok(*id);
         }
         let base = self.base(schema)?;
         let mut id = base;
@@ -222,11 +221,10 @@ impl Maker {
         if !parameters.is_empty() {
             self.put(id, CONNECT_PARAMETERS, parameters);
         }
-        if let Some(default) = schema.default() {
-            if self.options.discards || schema.parameter(FIELD_DEFAULT_FLAG).is_none() {
-                let json = defaults::to_json(schema, default, &self.options)?;
-                self.put(id, CONNECT_DEFAULT, json);
-            }
+        let of_field_only = !self.options.discards && schema.parameter(FIELD_DEFAULT_FLAG).is_some();
+        if let Some(default) = schema.default().filter(|_| !of_field_only) {
+            let json = defaults::to_json(schema, default, &self.options)?;
+            self.put(id, CONNECT_DEFAULT, json);
         }
         if let Some(name) = schema.name() {
             self.put(id, CONNECT_NAME, name);

@@ -107,13 +107,13 @@ impl Compiler<'_> {
             return Ok(Read::Union(branches.iter().map(branch).collect::<Result<_>>()?));
         }
         if let Shape::Union(branches) = reader.shape(to) {
-            return self.into_union(from, to, branches, schema);
+            return self.one_of_union(from, to, branches, schema);
         }
         self.plain(from, to, schema)
     }
 
     /// Data of one type where the reader has a union.
-    fn into_union(&mut self, from: Id, to: Id, branches: &[Id], schema: &SchemaRef) -> Result<Read> {
+    fn one_of_union(&mut self, from: Id, to: Id, branches: &[Id], schema: &SchemaRef) -> Result<Read> {
         let shape = self.writer.shape(from);
         let ranked =
             branches.iter().enumerate().filter_map(|(at, branch)| Some((rank(shape, self.reader.shape(*branch))?, at)));

@@ -95,10 +95,7 @@ impl Compiler<'_> {
         let Shape::Union(branches) = self.avro.shape(id) else {
             return Ok(Plan { branch: None, null: None, form: self.form(schema, id)? });
         };
-        let null = match self.avro.null_branch(id).filter(|_| schema.is_optional()) {
-            Some(at) => Some(long(at as i64)),
-            None => None,
-        };
+        let null = self.avro.null_branch(id).filter(|_| schema.is_optional()).map(|at| long(at as i64));
         if is_union(schema) {
             let plans = schema.fields().iter().enumerate().map(|(at, field)| self.member(field.schema(), at, branches));
             let form = Form::Union(schema.clone(), plans.collect::<Result<_>>()?);

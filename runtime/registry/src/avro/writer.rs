@@ -82,20 +82,7 @@ pub(super) fn write(plan: &Plan, value: &Value, out: &mut BytesMut) -> Result<()
         (Form::Fixed(size), Value::Bytes(bytes)) => {
             return Err(Error::data(format!("{} bytes for a fixed of {size}", bytes.len())).with_class(AVRO_TYPE));
         }
-        (Form::Decimal(scale, size), Value::Decimal(decimal)) => {
-            let bytes = decimal_to_bytes(*scale, decimal)?;
-            match size {
-                None => put_bytes(&bytes, out),
-                Some(size) => put_padded(&bytes, *size, out)?,
-            }
-        }
-        (Form::Decimal(..), value) => return Err(invalid_logical("Decimal", "BigDecimal", value)),
-        (Form::Date, Value::Date(ms)) => put_long(date_to_days(*ms)?.into(), out),
-        (Form::Date, value) => return Err(invalid_logical("Date", "Date", value)),
-        (Form::Time, Value::Date(ms)) => put_long(time_to_ms(*ms)?.into(), out),
-        (Form::Time, value) => return Err(invalid_logical("Time", "Date", value)),
-        (Form::Timestamp, Value::Date(ms)) => put_long(*ms, out),
-        (Form::Timestamp, value) => return Err(invalid_logical("Timestamp", "Date", value)),
+        (Form::Decimal(..) | Form::Date | Form::Time | Form::Timestamp, value) => put_logical(&plan.form, value, out)?,
         (Form::Array(plan), Value::Array(items)) => {
             put_block(items, out, |item, out| write(plan, item, out))?;
         }
@@ -127,6 +114,24 @@ pub(super) fn write(plan: &Plan, value: &Value, out: &mut BytesMut) -> Result<()
 }
 
 const AVRO_TYPE: &str = "org.apache.avro.AvroTypeException";
+
+/// A value of a logical type as its Avro type.
+fn put_logical(form: &Form, value: &Value, out: &mut BytesMut) -> Result<()> {
+    match (form, value) {
+        (Form::Decimal(scale, None), Value::Decimal(decimal)) => put_bytes(&decimal_to_bytes(*scale, decimal)?, out),
+        (Form::Decimal(scale, Some(size)), Value::Decimal(decimal)) => {
+            put_padded(&decimal_to_bytes(*scale, decimal)?, *size, out)?;
+        }
+        (Form::Date, Value::Date(ms)) => put_long(date_to_days(*ms)?.into(), out),
+        (Form::Time, Value::Date(ms)) => put_long(time_to_ms(*ms)?.into(), out),
+        (Form::Timestamp, Value::Date(ms)) => put_long(*ms, out),
+        (Form::Decimal(..), value) => return Err(invalid_logical("Decimal", "BigDecimal", value)),
+        (Form::Date, value) => return Err(invalid_logical("Date", "Date", value)),
+        (Form::Time, value) => return Err(invalid_logical("Time", "Date", value)),
+        (_, value) => return Err(invalid_logical("Timestamp", "Date", value)),
+    }
+    Ok(())
+}
 
 #[inline]
 fn integer(kind: Type, value: &Value) -> Result<i64> {
