@@ -68,10 +68,13 @@ struct AvroConverter {
     options: Options,
     fails_on_rest: bool,
     /// By topic and schema; keeping the schema alive makes its address its identity.
-    writing: Mutex<Recent<(String, Option<SchemaRef>), Arc<Writing>>>,
+    writing: Mutex<Recent<Written, Arc<Writing>>>,
     /// By topic and id.
     reading: Mutex<Recent<(String, i32), Arc<Reading>>>,
 }
+
+/// Topic, and schema of the data.
+type Written = (String, Option<SchemaRef>);
 
 /// How data of one schema is written to one topic.
 struct Writing {
@@ -137,7 +140,7 @@ impl Converter for AvroConverter {
 impl AvroConverter {
     fn writing(&self, topic: &str, schema: Option<&SchemaRef>) -> Result<Arc<Writing>> {
         let lock = || self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |(on, known): &(String, Option<SchemaRef>)| {
+        let is_it = |(on, known): &Written| {
             let same = match (known, schema) {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),
                 (None, None) => true,
@@ -145,7 +148,7 @@ impl AvroConverter {
             };
             same && on == topic
         };
-        let is_equal = |(on, known): &(String, Option<SchemaRef>)| on == topic && equal(known.as_ref(), schema);
+        let is_equal = |(on, known): &Written| on == topic && equal(known.as_ref(), schema);
         let mut known = lock();
         let found = known.get(is_it).or_else(|| known.get(is_equal));
         if let Some(found) = found.filter(|found| is_fresh(found.until)) {
