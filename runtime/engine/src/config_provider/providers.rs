@@ -212,7 +212,7 @@ mod tests {
             ("config.providers.file.param.couplet.ttl.ms", "0", "couplet.ttl.ms"),
         ];
         for (key, value, want) in rows {
-            let error = providers(&[(key, value)]).err().expect(key);
+            let error = providers(&[(key, value)]).expect_err(key);
             assert!(error.message().contains(want) && error.message().contains(value), "{error}");
         }
     }

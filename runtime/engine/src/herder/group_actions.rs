@@ -49,9 +49,9 @@ impl Running {
     }
 
     /// The membership has room for some wishes; more of them wait without holding up the loop.
-    fn ask_member<F: Future<Output = ()> + Send>(&self, ask: impl FnOnce(MemberHandle) -> F + Send + 'static)
+    fn ask_member<F>(&self, ask: impl FnOnce(MemberHandle) -> F)
     where
-        F: 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         if let Some(port) = &self.port {
             spawn(TaskKind::Herder, ask(port.handle.clone()));

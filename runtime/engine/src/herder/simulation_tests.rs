@@ -121,7 +121,7 @@ impl Cluster {
     }
 
     fn crash(&mut self, at: usize) {
-        let gone = self.workers.remove(at);
+        self.workers.remove(at);
         self.rebalancing = true;
         // What was on its way there is lost.
         let lost: Vec<_> = self.sent.drain(..).collect();

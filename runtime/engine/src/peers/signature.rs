@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn settings_must_be_usable_by_the_group() {
-        let rows: [(&[(&str, &str)], Option<&str>); 4] = [
+        type Row = (&'static [(&'static str, &'static str)], Option<&'static str>);
+        let rows: [Row; 4] = [
             (&[], None),
             (&[("inter.worker.signature.algorithm", "HmacSHA512")], Some("must be present in")),
             (&[("inter.worker.verification.algorithms", "HmacSHA256,Rot13")], Some("Rot13")),

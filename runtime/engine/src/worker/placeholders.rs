@@ -39,7 +39,7 @@ impl Placeholders {
     /// Remembers what became of `given`. When its values may have changed, `listener` hears of it, unless
     /// `config.action.reload` is `none`.
     pub(super) fn watch(name: &str, given: Props, resolved: Resolved, listener: Arc<dyn ConnectorListener>) -> Self {
-        let reload = !resolved.props.get("config.action.reload").is_some_and(|action| action.trim() == "none");
+        let reload = resolved.props.get("config.action.reload").is_none_or(|action| action.trim() != "none");
         let expiry = resolved.ttl.filter(|_| reload).map(|ttl| {
             tracing::info!(connector = name, "Scheduling a restart of connector {name} in {} ms", ttl.as_millis());
             let name = name.to_owned();
