@@ -25,8 +25,13 @@ async fn started(file: &Path, position: Option<i64>) -> Box<dyn SourceTask> {
         let offset = OffsetMap::new([("position", Value::Int64(position))]);
         offsets.0.lock().expect("not poisoned").push((partition, offset));
     }
-    let context =
-        SourceTaskContext { connector: "c".into(), task: 0, offsets: Arc::new(offsets), clock: Arc::new(SystemClock) };
+    let context = SourceTaskContext {
+        connector: "c".into(),
+        task: 0,
+        offsets: Arc::new(offsets),
+        clock: Arc::new(SystemClock),
+        defines_transactions: false,
+    };
     let mut task = FileStreamSource.task();
     task.start(&props(file), context).await.expect("starts");
     task

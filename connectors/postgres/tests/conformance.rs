@@ -120,7 +120,13 @@ fn context(stored: Option<OffsetMap>) -> SourceTaskContext {
     let offsets = MemoryOffsets::default();
     let partition = OffsetMap::new([("server", Value::str("c"))]);
     offsets.0.lock().expect("not poisoned").extend(stored.map(|offset| (partition, offset)));
-    SourceTaskContext { connector: "c".into(), task: 0, offsets: Arc::new(offsets), clock: Arc::new(SystemClock) }
+    SourceTaskContext {
+        connector: "c".into(),
+        task: 0,
+        offsets: Arc::new(offsets),
+        clock: Arc::new(SystemClock),
+        defines_transactions: false,
+    }
 }
 
 /// Polls until `count` records came.

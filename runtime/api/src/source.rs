@@ -30,6 +30,18 @@ pub struct SourceTaskContext {
     pub offsets: Arc<dyn OffsetReader>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Whether the task says where transactions end (`transaction.boundary=connector`, KIP-618), with
+    /// [`SourceBatch::commit_transaction`] and [`SourceBatch::abort_transaction`], which are of no effect otherwise.
+    pub defines_transactions: bool,
+}
+
+/// How a transaction that the task defines itself ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionEnd {
+    /// Its records become readable, their offsets are stored.
+    Commit,
+    /// Its records are never readable, their offsets are stored.
+    Abort,
 }
 
 /// Records on their way out, bounded in number and bytes. Owned by the engine, reused from poll to poll.
@@ -40,12 +52,21 @@ pub struct SourceBatch {
     records_max: usize,
     bytes_max: usize,
     offset: Option<Durable>,
+    /// Number of records in front of each end of a transaction.
+    transaction_ends: Vec<(usize, TransactionEnd)>,
 }
 
 impl SourceBatch {
     /// An empty batch with its limits; at least one record always fits.
     pub fn new(records_max: usize, bytes_max: usize) -> Self {
-        SourceBatch { records: Vec::new(), bytes: 0, records_max: records_max.max(1), bytes_max, offset: None }
+        SourceBatch {
+            records: Vec::new(),
+            bytes: 0,
+            records_max: records_max.max(1),
+            bytes_max,
+            offset: None,
+            transaction_ends: Vec::new(),
+        }
     }
 
     /// Appends `record`, whose payload takes about `bytes` in memory.
@@ -70,6 +91,21 @@ impl SourceBatch {
     /// Takes what [`SourceBatch::push_offset`] noted.
     pub fn take_offset(&mut self) -> Option<Durable> {
         self.offset.take()
+    }
+
+    /// Ends the transaction behind the last record: it is committed with all records since the last end.
+    pub fn commit_transaction(&mut self) {
+        self.transaction_ends.push((self.records.len(), TransactionEnd::Commit));
+    }
+
+    /// Ends the transaction behind the last record: nobody will read its records, whose offsets count all the same.
+    pub fn abort_transaction(&mut self) {
+        self.transaction_ends.push((self.records.len(), TransactionEnd::Abort));
+    }
+
+    /// Takes the ends of transactions, each with the number of records in front of it.
+    pub fn take_transaction_ends(&mut self) -> Vec<(usize, TransactionEnd)> {
+        std::mem::take(&mut self.transaction_ends)
     }
 
     /// Whether `poll` must return now.

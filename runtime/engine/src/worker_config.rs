@@ -117,6 +117,17 @@ pub enum ModeConfig {
     Standalone(StandaloneConfig),
 }
 
+/// `exactly.once.source.support` (KIP-618).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExactlyOnce {
+    /// Sources deliver at least once.
+    Disabled,
+    /// As disabled, but the leader writes in transactions: the first step of enabling it for a running cluster.
+    Preparing,
+    /// Source tasks write records and offsets in transactions.
+    Enabled,
+}
+
 /// A worker's settings, checked.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -157,6 +168,19 @@ impl WorkerConfig {
                 Ok(WorkerConfig { common, mode, override_policy, props, providers })
             }
             _ => Err(Error::config(problems.join("\n"))),
+        }
+    }
+
+    /// How much of exactly-once delivery is on; standalone workers have none.
+    pub fn exactly_once(&self) -> ExactlyOnce {
+        match &self.mode {
+            ModeConfig::Distributed(own) if own.exactly_once_source_support.eq_ignore_ascii_case("enabled") => {
+                ExactlyOnce::Enabled
+            }
+            ModeConfig::Distributed(own) if own.exactly_once_source_support.eq_ignore_ascii_case("preparing") => {
+                ExactlyOnce::Preparing
+            }
+            _ => ExactlyOnce::Disabled,
         }
     }
 

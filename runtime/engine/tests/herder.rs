@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use couplet_api::config::Props;
+use couplet_api::data::OffsetMap;
 use couplet_engine::herder::{
     Herder, HerderHandle, HerderSetup, NewConnector, OffsetEntry, RestartRequest, StartedHerder, distributed,
 };
@@ -86,15 +87,15 @@ impl Bench {
 /// Key and value of a record, as text.
 type Record = (String, Option<String>);
 
-/// A topic and everything in it.
+/// A topic and everything in it, with offsets.
 struct Watched {
     log: TopicLog,
-    records: Arc<Mutex<Vec<Record>>>,
+    records: Arc<Mutex<Vec<(Record, i64)>>>,
 }
 
 impl Watched {
     async fn open(props: &Props, name: &str, partitions: i32) -> Watched {
-        let records: Arc<Mutex<Vec<Record>>> = Arc::default();
+        let records: Arc<Mutex<Vec<(Record, i64)>>> = Arc::default();
         let (sink, text) = (records.clone(), |bytes: Bytes| String::from_utf8(bytes.to_vec()).expect("text"));
         let spec = TopicSpec {
             name: name.to_owned(),
@@ -103,7 +104,8 @@ impl Watched {
             configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
         };
         let on_record = move |record: couplet_kafka::LogRecord| {
-            sink.lock().unwrap().push((record.key.map(text).unwrap_or_default(), record.value.map(text)));
+            let read = (record.key.map(text).unwrap_or_default(), record.value.map(text));
+            sink.lock().unwrap().push((read, record.offset));
         };
         let log = TopicLog::open(&LogClients::new(&ClientSettings::of_worker(props)), spec, Box::new(on_record))
             .await
@@ -113,6 +115,10 @@ impl Watched {
 
     /// What came since the last call.
     async fn take(&self) -> Vec<Record> {
+        self.take_with_offsets().await.into_iter().map(|(record, _)| record).collect()
+    }
+
+    async fn take_with_offsets(&self) -> Vec<(Record, i64)> {
         self.log.read_to_end().await.expect("reads");
         std::mem::take(&mut *self.records.lock().unwrap())
     }
@@ -123,26 +129,40 @@ struct Step {
     name: String,
     action: String,
     configs: Vec<Record>,
+    /// Offsets of those in the config topic: transactions leave gaps.
+    config_offsets: Vec<i64>,
     statuses: Vec<Record>,
+    offsets: Vec<Record>,
 }
 
-fn recording(run: &str, folder: &Path) -> Vec<Step> {
+fn recording(file: &str, run: &str, folder: &Path) -> Vec<Step> {
     let folder = folder.display().to_string();
     let fill = |text: &str| {
         let text = text.replace("@RUN@", run).replace("@DATA_DIR@", &folder).replace("@WORKER:A@", WORKER_ID);
         text.replace("\"@MILLIS@\"", "1").replace("@SESSION_KEY@", "AAAA")
     };
     let mut steps: Vec<Step> = Vec::new();
-    for case in cases("connect/topics/lifecycle-main.jsonl") {
+    for case in cases(file) {
         if let Some(action) = case["action"].as_str() {
             let name = case["step"].as_str().unwrap_or_default().to_owned();
-            steps.push(Step { name, action: action.to_owned(), configs: Vec::new(), statuses: Vec::new() });
+            steps.push(Step {
+                name,
+                action: action.to_owned(),
+                configs: Vec::new(),
+                config_offsets: Vec::new(),
+                statuses: Vec::new(),
+                offsets: Vec::new(),
+            });
             continue;
         }
         let record = (fill(case["key"].as_str().unwrap_or_default()), case["value"].as_str().map(fill));
         let step = steps.last_mut().expect("records follow their step");
         match case["topic"].as_str() {
-            Some("configs") => step.configs.push(record),
+            Some("configs") => {
+                step.configs.push(record);
+                step.config_offsets.push(case["offset"].as_i64().expect("an offset"));
+            }
+            Some("offsets") => step.offsets.push(record),
             Some("status") => step.statuses.push(record),
             _ => {}
         }
@@ -226,9 +246,27 @@ async fn play_by_words(herder: &HerderHandle, step: &Step, folder: &Path) {
             herder.restart_task(&id).await.unwrap_or_else(failed);
         }
         ([_, _, name, "topics", "reset"], _) => herder.reset_active_topics(name).await.unwrap_or_else(failed),
+        _ if step.name.starts_with("offsets-") => alter_offsets(herder, step).await,
         (_, "append-lines") => append(&folder.join("in.txt"), "four\nfünf\n"),
         _ => {}
     }
+}
+
+/// Alters or resets offsets as the step recorded them.
+async fn alter_offsets(herder: &HerderHandle, step: &Step) {
+    let map = |text: &str| {
+        let value = couplet_plugins::json::read_value(&Bytes::copy_from_slice(text.as_bytes())).expect("JSON");
+        OffsetMap::from_value(&value).expect("a map")
+    };
+    let mut name = String::new();
+    let entry = |(key, value): &Record| {
+        let key: Value = serde_json::from_str(key).expect("JSON");
+        name = key[0].as_str().unwrap_or_default().to_owned();
+        OffsetEntry { partition: map(&key[1].to_string()), offset: value.as_deref().map(map) }
+    };
+    let changes: Vec<OffsetEntry> = step.offsets.iter().map(entry).collect();
+    let changes = step.action.starts_with("PATCH").then_some(changes);
+    herder.alter_offsets(&name, changes).await.expect("altered");
 }
 
 fn append(file: &Path, text: &str) {
@@ -252,6 +290,28 @@ async fn settled(log: &Watched, want: &BTreeMap<String, Value>) -> BTreeMap<Stri
     }
 }
 
+/// Waits until the offsets topic says what was recorded last, then returns what it said last.
+async fn last_offsets(log: &Watched, want: &[Record]) -> BTreeMap<String, Value> {
+    let last = |records: &[Record]| -> BTreeMap<String, Value> {
+        records.iter().map(|(key, value)| (key.clone(), parsed(value.as_ref()))).collect()
+    };
+    let (want, mut got) = (last(want), Vec::new());
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        got.extend(log.take().await);
+        let now = last(&got);
+        if now == want || tokio::time::Instant::now() > deadline {
+            return now;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// How far each offset is from the one before, `last`; 0 for the first of all, which follows keys at any time.
+fn gaps(last: &mut Option<i64>, offsets: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    offsets.into_iter().map(|offset| offset - last.replace(offset).unwrap_or(offset)).collect()
+}
+
 /// Config records with their values; what is random or not the herder's left out.
 fn comparable(records: &[Record]) -> Value {
     let shown = |(key, value): &Record| json!([key, value]);
@@ -261,26 +321,62 @@ fn comparable(records: &[Record]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_recorded_life_of_a_worker() {
     for_each_broker(async |bootstrap| {
-        let folder = tempfile::tempdir().expect("a folder");
-        append(&folder.path().join("in.txt"), "one\ntwo\nthree\n");
-        let mut bench = Bench::new(&bootstrap, "lifecycle");
-        let (configs, statuses) = (bench.log("config").await, bench.log("status").await);
-        let herder = bench.start();
-        let mut differences = Differences::new("connect/topics/lifecycle-main.jsonl");
-        // A transform of another issue; its connector leaves no trace in other steps.
-        let steps = recording(&unique("t"), folder.path()).into_iter().filter(|step| !step.action.contains("tsrcj"));
-        for step in steps.filter(|step| step.name != "shutdown") {
-            play(&herder, &step, folder.path()).await;
-            let want = states(&step.statuses);
-            let got = settled(&statuses, &want).await;
-            differences.check(&format!("{}: states", step.name), &json!(want), &json!(got));
-            let (want, got) = (comparable(&step.configs), comparable(&configs.take().await));
-            differences.check(&format!("{}: config topic", step.name), &want, &got);
-        }
-        bench.stop().await;
-        differences.finish();
+        live("connect/topics/lifecycle-main.jsonl", Bench::new(&bootstrap, "lifecycle")).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recorded_life_of_an_exactly_once_worker() {
+    for_each_broker(async |bootstrap| {
+        let mut bench = Bench::new(&bootstrap, "exactly-once");
+        bench.props.set("exactly.once.source.support", "enabled");
+        live("connect/topics/lifecycle-eos.jsonl", bench).await;
+    })
+    .await;
+}
+
+/// Plays a recorded life and compares what reaches the internal topics.
+async fn live(recorded: &str, mut bench: Bench) {
+    let folder = tempfile::tempdir().expect("a folder");
+    append(&folder.path().join("in.txt"), "one\ntwo\nthree\n");
+    let (configs, statuses, offsets) =
+        (bench.log("config").await, bench.log("status").await, bench.log("offset").await);
+    let herder = bench.start();
+    // The first session key comes at any time; here it comes first, as in the recording.
+    let has_key = |records: &[(Record, i64)]| records.iter().any(|((key, _), _)| key == "session-key");
+    wait_until(async || {
+        configs.log.read_to_end().await.expect("reads");
+        has_key(&configs.records.lock().unwrap())
+    })
+    .await;
+    let mut differences = Differences::new(recorded);
+    let (mut recorded_end, mut written_end) = (None, None);
+    for step in recording(recorded, &unique("t"), folder.path()) {
+        let at = step.configs.iter().zip(&step.config_offsets).filter(|((key, _), _)| key != "session-key");
+        let want_gaps = gaps(&mut recorded_end, at.map(|(_, offset)| *offset));
+        // A transform of another issue; its connector leaves no trace in other steps.
+        if step.action.contains("tsrcj") || step.name == "shutdown" {
+            continue;
+        }
+        play(&herder, &step, folder.path()).await;
+        let want = states(&step.statuses);
+        let got = settled(&statuses, &want).await;
+        differences.check(&format!("{}: states", step.name), &json!(want), &json!(got));
+        let stored = last_offsets(&offsets, &step.offsets).await;
+        let want: BTreeMap<_, _> =
+            step.offsets.iter().map(|(key, value)| (key.clone(), parsed(value.as_ref()))).collect();
+        differences.check(&format!("{}: offsets topic", step.name), &json!(want), &json!(stored));
+        let written = configs.take_with_offsets().await;
+        let at = written.iter().filter(|((key, _), _)| key != "session-key");
+        let got_gaps = gaps(&mut written_end, at.map(|(_, offset)| *offset));
+        differences.check(&format!("{}: transactions", step.name), &json!(want_gaps), &json!(got_gaps));
+        let written: Vec<Record> = written.into_iter().map(|(record, _)| record).collect();
+        let (want, got) = (comparable(&step.configs), comparable(&written));
+        differences.check(&format!("{}: config topic", step.name), &want, &got);
+    }
+    bench.stop().await;
+    differences.finish();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,7 +387,7 @@ async fn the_topics_of_a_jvm_worker_are_taken_over_and_a_restart_finds_everythin
         let mut bench = Bench::new(&bootstrap, "takeover");
         let (configs, statuses) = (bench.log("config").await, bench.log("status").await);
         let mut want = BTreeMap::new();
-        let steps = recording(&unique("t"), folder.path());
+        let steps = recording("connect/topics/lifecycle-main.jsonl", &unique("t"), folder.path());
         for step in steps.iter().take_while(|step| step.name != "source-json") {
             let bytes = |(key, value): &Record| (Some(Bytes::from(key.clone())), value.clone().map(Bytes::from));
             configs.log.append_all(step.configs.iter().map(bytes).collect()).await.expect("written");
@@ -352,7 +448,7 @@ async fn offsets_of_a_stopped_source_are_altered_and_used() {
         wait_until(async || position().await == Some(8)).await;
         herder.set_target_state("c", TargetState::Stopped).await.expect("stopped");
         let entry = herder.offsets("c").await.expect("readable").remove(0);
-        let offset = couplet_api::data::OffsetMap::new([("position", couplet_api::data::Value::Int64(4))]);
+        let offset = OffsetMap::new([("position", couplet_api::data::Value::Int64(4))]);
         let changes = vec![OffsetEntry { offset: Some(offset), ..entry }];
         let told = herder.alter_offsets("c", Some(changes)).await.expect("altered");
         assert_eq!(told, "The offsets for this connector have been altered successfully");

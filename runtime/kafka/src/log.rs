@@ -31,7 +31,7 @@ pub struct LogRecord {
 
 /// The clients that topic logs share: one that writes and asks, one that reads. Made when they are first needed.
 pub struct LogClients {
-    producer: ClientSettings,
+    make_producer: Box<dyn Fn() -> Result<Arc<Producer>> + Send + Sync>,
     consumer: ClientSettings,
     writing: OnceLock<Arc<Producer>>,
     reading: OnceLock<Arc<LogReader>>,
@@ -40,12 +40,17 @@ pub struct LogClients {
 impl LogClients {
     /// Clients with the same settings for all they do, such as a worker's own.
     pub fn new(settings: &ClientSettings) -> Arc<Self> {
-        Self::with(settings.clone(), settings.clone())
+        let producer = settings.clone();
+        Self::with(move || Producer::new(&producer.native(Role::Producer)?), settings.clone())
     }
 
-    /// Clients that write with the settings `producer` and read with `consumer`.
-    pub fn with(producer: ClientSettings, consumer: ClientSettings) -> Arc<Self> {
-        Arc::new(LogClients { producer, consumer, writing: OnceLock::new(), reading: OnceLock::new() })
+    /// Clients that write with what `make_producer` makes and read with the settings `consumer`.
+    pub fn with(
+        make_producer: impl Fn() -> Result<Arc<Producer>> + Send + Sync + 'static,
+        consumer: ClientSettings,
+    ) -> Arc<Self> {
+        let make_producer = Box::new(make_producer);
+        Arc::new(LogClients { make_producer, consumer, writing: OnceLock::new(), reading: OnceLock::new() })
     }
 
     /// What writes.
@@ -53,7 +58,7 @@ impl LogClients {
     /// # Errors
     /// `Kind::Config` that names the key whose value was refused.
     pub fn producer(&self) -> Result<Arc<Producer>> {
-        get_or_make(&self.writing, || Producer::new(&self.producer.native(Role::Producer)?))
+        get_or_make(&self.writing, &*self.make_producer)
     }
 
     /// What asks, over the connections of what writes.

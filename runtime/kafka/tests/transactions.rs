@@ -117,6 +117,7 @@ async fn a_fenced_producer_cannot_commit() {
         fence_producer(&admin_config(&bootstrap), &id).await.expect("fenced");
         let failure = zombie.producer.commit_transaction().await.expect_err("it was fenced");
         assert!(failure.is_fenced(), "{failure:?}");
+        assert!(zombie.producer.fatal_failure().is_some_and(|failure| failure.is_fenced()));
         assert!(zombie.producer.begin_transaction().is_err(), "there is no way back");
         // Twice is fine, and so are ids that nobody ever used.
         fence_producer(&admin_config(&bootstrap), &id).await.expect("fenced");

@@ -102,18 +102,6 @@ fn mistakes_get_one_line_and_a_code() {
             1,
             vec!["offset.flush.interval.ms", "soon"],
         ),
-        (
-            "exactly-once sources",
-            distributed(&[], &["exactly.once.source.support=Enabled"]),
-            1,
-            vec!["exactly.once.source.support", "Enabled", "disabled"],
-        ),
-        (
-            "the way to exactly-once sources",
-            distributed(&[], &["exactly.once.source.support=preparing"]),
-            1,
-            vec!["exactly.once.source.support", "preparing", "disabled"],
-        ),
         ("a port in use", distributed(&["listeners"], &[&listeners]), 1, vec!["listeners", &taken_port, "in use"]),
         (
             "a malformed connector file",

@@ -274,8 +274,13 @@ async fn work(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let converters = Converters::new(props)?;
-    let context =
-        SourceTaskContext { connector: "test".into(), task: 0, offsets: offsets.clone(), clock: Arc::new(SystemClock) };
+    let context = SourceTaskContext {
+        connector: "test".into(),
+        task: 0,
+        offsets: offsets.clone(),
+        clock: Arc::new(SystemClock),
+        defines_transactions: false,
+    };
     task.start(props, context).await?;
     let mut batch = SourceBatch::new(500, 1 << 20);
     loop {

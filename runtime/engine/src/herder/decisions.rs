@@ -3,6 +3,7 @@
 use couplet_api::config::Props;
 
 use super::event::{Action, Answer, Command, ReplyId, Step, TaskSet};
+use super::fencing::AfterFencing;
 use super::lane::Instance;
 use super::state::{HerderState, Intent, Then};
 use super::{HerderError, NewConnector, OffsetEntry, RestartRequest};
@@ -15,6 +16,7 @@ impl HerderState {
     pub(super) fn decide(&mut self, intent: Intent) {
         match intent {
             Intent::SessionKey(key) => self.write(vec![ConfigRecord::SessionKey(key)], Then::Nothing),
+            Intent::TaskCount(name, waiting) => self.write_task_count(&name, waiting),
             Intent::TaskConfigs(name, configs) => self.publish_task_configs(name, configs),
             Intent::Command(reply, _) if self.stopping => {
                 self.refuse(reply, HerderError::Failed("The worker is shutting down".to_owned()));
@@ -52,6 +54,8 @@ impl HerderState {
             }
             Command::AlterOffsets(name, changes) => self.decide_alter_offsets(reply, &name, changes),
             Command::PutTaskConfigs(name, configs) => self.decide_put_task_configs(reply, name, configs),
+            Command::Fence(name) => self.decide_fence(&name, AfterFencing::Reply(reply)),
+            Command::VerifyTask(id, generation) => self.decide_verify(reply, &id, generation),
             Command::Ping => Ok(()),
         }
     }
@@ -162,8 +166,7 @@ impl HerderState {
                  specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
             )));
         }
-        self.then(name, [Step::AlterOffsets(reply, changes)]);
-        Ok(())
+        self.alter_offsets_now(reply, name, changes)
     }
 
     /// Writes task configs if they differ from those that count, and the connector still wants them.
@@ -219,7 +222,7 @@ impl HerderState {
         self.actions.push(Action::ReconfigureAfter(name, pause));
     }
 
-    fn write(&mut self, records: Vec<ConfigRecord>, then: Then) {
+    pub(super) fn write(&mut self, records: Vec<ConfigRecord>, then: Then) {
         debug_assert!(self.in_flight.is_none(), "one write at a time");
         self.in_flight = Some(then);
         self.actions.push(Action::WriteConfig(records));
@@ -236,6 +239,8 @@ impl HerderState {
                 self.reply(reply, Ok(Answer::Written { created, config, tasks }));
             }
             (Then::Reply(reply, answer), Ok(())) => self.reply(reply, Ok(answer)),
+            (Then::Fenced(waiting), Ok(())) => self.after_fencing(waiting),
+            (Then::Fenced(waiting), Err(message)) => self.refuse_fencing(waiting, &HerderError::Failed(message)),
             (Then::TaskConfigs(name), Ok(())) => self.answer_waiting(&name, None),
             (Then::Put { reply, name, .. }, Err(message)) => {
                 self.lane(&name).awaiting_tasks.retain(|(waiting, _)| *waiting != reply);

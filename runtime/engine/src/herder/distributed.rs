@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use couplet_api::clock::SystemClock;
-use couplet_api::config::Props;
 use couplet_api::error::ResultExt;
 use couplet_api::{Error, Result};
 use couplet_kafka::clients::ClientSettings;
@@ -16,13 +15,18 @@ use super::start::{HerderSetup, Opened, StartedHerder, begin};
 use super::worker_runner::WorkerRunner;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
+use crate::storage::config_writer::ConfigWriter;
 use crate::storage::inbox::Inbox;
+use crate::storage::internal_topics;
 use crate::storage::{KafkaOffsetStore, OffsetStore};
 use crate::worker::Worker;
-use crate::worker_config::{DistributedConfig, ModeConfig, WorkerConfig};
+use crate::worker_config::{DistributedConfig, ExactlyOnce, ModeConfig, WorkerConfig};
 
 /// How long brokers may take to answer at the start, as Java's admin client waits.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why internal topics are not read uncommitted.
+const READ_COMMITTED: &str = "for the worker's internal topic consumers when exactly-once source support is enabled";
 
 /// Starts the herder. Returns at once; the rest goes on in the background.
 ///
@@ -31,21 +35,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
     let (config, plugins, metrics) = (setup.config.clone(), setup.plugins.clone(), setup.metrics.clone());
     let ModeConfig::Distributed(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
-    refuse_exactly_once(own)?;
     let own = own.clone();
     begin(setup, move |inbox| open(config, own, plugins, metrics, inbox))
-}
-
-/// Sources deliver at least once. Who asks for more must hear so, rather than get less without a word.
-fn refuse_exactly_once(own: &DistributedConfig) -> Result<()> {
-    let asked = &own.exactly_once_source_support;
-    if asked.eq_ignore_ascii_case("disabled") {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "Invalid value {asked} for configuration exactly.once.source.support: exactly-once sources are not there yet; set it to \
-         disabled and sources deliver at least once"
-    )))
 }
 
 async fn open(
@@ -55,20 +46,18 @@ async fn open(
     metrics: Arc<Metrics>,
     inbox: Arc<Inbox<Event>>,
 ) -> Result<Opened> {
-    let clients = LogClients::new(&ClientSettings::of_worker(&config.props));
+    let exactly_once = config.exactly_once();
+    let settings = ClientSettings::of_worker(&config.props);
+    let settings = match exactly_once {
+        ExactlyOnce::Enabled => settings.ensure("isolation.level", "read_committed", READ_COMMITTED),
+        ExactlyOnce::Disabled | ExactlyOnce::Preparing => settings,
+    };
+    let clients = LogClients::new(&settings);
     let cluster_id = clients.admin()?.with_timeout(CONNECT_TIMEOUT).cluster_id().await?;
     tracing::info!(cluster_id, "Kafka cluster found");
-    let spec = |store: &str, name: &str, partitions, replication_factor| TopicSpec {
-        name: name.to_owned(),
-        partitions,
-        replication_factor,
-        configs: topic_settings(&config.props, store),
-    };
-    let config_topic = spec("config", &own.config_storage_topic, 1, own.config_storage_replication_factor);
-    let status_topic =
-        spec("status", &own.status_storage_topic, own.status_storage_partitions, own.status_storage_replication_factor);
-    let offset_topic =
-        spec("offset", &own.offset_storage_topic, own.offset_storage_partitions, own.offset_storage_replication_factor);
+    let config_topic = internal_topics::config(&own, &config.props);
+    let status_topic = internal_topics::status(&own, &config.props);
+    let offset_topic = internal_topics::offsets(&own, &config.props, &own.offset_storage_topic);
     let (for_config, for_status) = (inbox.clone(), inbox);
     let (in_config, in_status, in_offset) =
         (unusable("config", &config_topic), unusable("status", &status_topic), unusable("offset", &offset_topic));
@@ -83,16 +72,21 @@ async fn open(
         async { offsets.await.context(|| in_offset) },
     )?;
     let (config_log, status_log) = (Arc::new(config_log), Arc::new(status_log));
+    let writer = Arc::new(match exactly_once {
+        ExactlyOnce::Disabled => ConfigWriter::plain(config_log.clone()),
+        ExactlyOnce::Preparing | ExactlyOnce::Enabled => {
+            ConfigWriter::transactional(config_log.clone(), &config.props)?
+        }
+    });
     let offsets: Arc<dyn OffsetStore> = Arc::new(offsets);
     let worker =
         Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock), metrics);
-    let runner = Arc::new(WorkerRunner { worker, config, plugins, offsets: offsets.clone() });
-    let logs = Logs { config: Some(config_log), status: Some(status_log) };
-    let open_logs = logs.clone();
+    let runner = Arc::new(WorkerRunner { worker, config, plugins });
+    let logs = Logs { config: Some(writer), status: Some(status_log.clone()) };
     let close = Box::pin(async move {
         offsets.close().await;
         // The herder has ended, so nobody else holds them.
-        for log in [open_logs.config, open_logs.status].into_iter().flatten() {
+        for log in [config_log, status_log] {
             if let Ok(log) = Arc::try_unwrap(log) {
                 log.close().await;
             }
@@ -107,38 +101,4 @@ fn unusable(store: &str, topic: &TopicSpec) -> String {
         "cannot use {store}.storage.topic={} with {store}.storage.replication.factor={}",
         topic.name, topic.replication_factor
     )
-}
-
-/// Settings of an internal topic: `<store>.storage.*` but for what has keys of its own (KIP-605). It is compacted
-/// whatever a user says.
-fn topic_settings(props: &Props, store: &str) -> Vec<(String, String)> {
-    let mut settings = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
-    for (key, value) in props.with_prefix(&format!("{store}.storage.")).iter() {
-        match (key, value) {
-            ("topic" | "partitions" | "replication.factor", _) | (_, None) => {}
-            ("cleanup.policy", Some(_)) => {
-                tracing::warn!("{store}.storage.cleanup.policy is ignored: the topic is always compacted");
-            }
-            (key, Some(value)) => settings.push((key.to_owned(), value.to_owned())),
-        }
-    }
-    settings
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn internal_topics_are_compacted_and_take_other_settings() {
-        let props = Props::from_iter([
-            ("config.storage.topic", "c"),
-            ("config.storage.replication.factor", "1"),
-            ("config.storage.cleanup.policy", "delete"),
-            ("config.storage.min.insync.replicas", "2"),
-            ("offset.storage.segment.bytes", "9"),
-        ]);
-        let want = [("cleanup.policy", "compact"), ("min.insync.replicas", "2")];
-        assert_eq!(topic_settings(&props, "config"), want.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    }
 }

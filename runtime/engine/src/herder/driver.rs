@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::spawn::{TaskKind, panic_text, spawn};
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 use couplet_kafka::{LogRecord, TopicLog};
 use couplet_plugins::json::read_value;
 use futures::FutureExt;
@@ -24,10 +24,12 @@ use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
 use super::step_work::{StepWork, broken};
+use super::write_stage::describe;
 use super::{ClusterSnapshot, HerderError, snapshot};
 use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::config_store::{ConfigRecord, KeyValue};
+use crate::storage::config_writer::ConfigWriter;
 use crate::storage::inbox::Inbox;
 use crate::storage::status_store::StatusRecord;
 use crate::worker::{ConnectorListener, TaskEvent, TaskId, TaskListener};
@@ -36,6 +38,10 @@ use crate::worker::{ConnectorListener, TaskEvent, TaskId, TaskListener};
 const STATUS_RETRY: Duration = Duration::from_secs(1);
 /// How long a write to the config log may take, as in Kafka's `KafkaConfigBackingStore`.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long fencing may take, as REST waits in the JVM.
+const FENCE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Pause before another session key is made when none has come back: longer than a write may take.
+const KEY_RETRY: Duration = Duration::from_secs(35);
 /// How long the last states may take when the worker ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long leaving the group may take when the worker ends.
@@ -55,7 +61,7 @@ pub type SetLoggerLevel = dyn Fn(&str, Option<&str>) + Send + Sync;
 #[derive(Clone, Default)]
 pub struct Logs {
     /// What users want.
-    pub config: Option<Arc<TopicLog>>,
+    pub config: Option<Arc<ConfigWriter>>,
     /// What is.
     pub status: Option<Arc<TopicLog>>,
 }
@@ -68,6 +74,8 @@ pub struct Driver {
     pub inbox: Arc<Inbox<Event>>,
     /// What users ask for.
     pub requests: mpsc::Receiver<Request>,
+    /// The other end, for tasks that ask before they begin.
+    pub door: mpsc::WeakSender<Request>,
     /// What there is to run.
     pub plugins: Plugins,
     /// Where readers look.
@@ -148,6 +156,10 @@ pub(super) struct Running {
     pub(super) unwritten: VecDeque<StatusRecord>,
     /// Gives up the steps that can be, by connector.
     interrupts: HashMap<String, CancellationToken>,
+    /// Whether this worker was the leader when that was last looked at.
+    leads: bool,
+    /// When this worker made its last session key.
+    key_made: Option<Instant>,
     /// The write of states under way; returns those that must be tried again.
     pub(super) writing: Option<BoxFuture<'static, Vec<StatusRecord>>>,
     /// The membership of the group.
@@ -177,6 +189,8 @@ impl Driver {
             next_reply: 0,
             unwritten: VecDeque::new(),
             interrupts: HashMap::new(),
+            leads: false,
+            key_made: None,
             writing: None,
             port: None,
             config_offset: Arc::new(AtomicI64::new(-1)),
@@ -256,6 +270,7 @@ impl Running {
                     self.next_reply += 1;
                     self.group_replies.insert(self.next_reply, reply);
                     self.handle(Event::Group(self.next_reply, call));
+                    self.note_leadership();
                     self.publish();
                     key_due = self.key_due();
                 }
@@ -270,11 +285,25 @@ impl Running {
                 }
                 () = tokio::time::sleep(key_due.unwrap_or_default()), if key_due.is_some() && !stopping => {
                     self.new_session_key();
-                    // The key's own record says when the next one is due; until it is back, this is a long pause.
-                    key_due = Some(STATUS_RETRY);
+                    key_due = self.key_due();
                 }
             }
         }
+    }
+
+    /// A new leader takes the right to write to the config topic at once, and so fences a former one that has not heard
+    /// of it yet; a former one gives it up.
+    fn note_leadership(&mut self) {
+        let leads = self.driver.state.group_view().is_some_and(|view| view.is_leader);
+        let Some(writer) = self.logs.config.clone().filter(|_| leads != self.leads) else { return };
+        self.leads = leads;
+        spawn(TaskKind::Herder, async move {
+            if !leads {
+                writer.relinquish().await;
+            } else if let Err(error) = writer.claim().await {
+                tracing::error!(%error, "unable to claim write privileges for the config topic; writing tries again");
+            }
+        });
     }
 
     fn key_due(&self) -> Option<Duration> {
@@ -282,10 +311,15 @@ impl Running {
         // Only the leader makes keys, and only for groups that sign.
         let view = self.driver.state.group_view()?;
         let makes = view.is_leader && view.signs_requests && self.driver.state.is_settled();
-        makes.then(|| keys.due_in(self.driver.state.cluster().session_key(), SystemClock.now_ms())).flatten()
+        let due =
+            makes.then(|| keys.due_in(self.driver.state.cluster().session_key(), SystemClock.now_ms())).flatten()?;
+        // One that was made is on its way until its record is back, or its write has failed.
+        let on_its_way = self.key_made.map_or(Duration::ZERO, |at| KEY_RETRY.saturating_sub(at.elapsed()));
+        Some(if due.is_zero() { on_its_way } else { due })
     }
 
     fn new_session_key(&mut self) {
+        self.key_made = Some(Instant::now());
         let Some(keys) = &self.driver.session_keys else { return };
         match keys.make(SystemClock.now_ms()) {
             Ok(key) => self.handle(Event::NewSessionKey(key)),
@@ -353,6 +387,7 @@ impl Running {
                     inbox.push(Event::Reconfigure(name));
                 });
             }
+            Action::FenceTasks(name, tasks) => self.fence_tasks(name, tasks),
             Action::SetLoggerLevel(logger, level) => (self.driver.set_logger_level)(&logger, level.as_deref()),
             action => self.act_in_group(action),
         }
@@ -381,7 +416,7 @@ impl Running {
 
     fn write_config(&mut self, records: Vec<ConfigRecord>) {
         let inbox = self.driver.inbox.clone();
-        let Some(log) = self.logs.config.clone() else {
+        let Some(writer) = self.logs.config.clone() else {
             records.into_iter().for_each(|record| inbox.push(Event::Config(record, None)));
             inbox.push(Event::Written(Ok(())));
             return;
@@ -389,12 +424,12 @@ impl Running {
         let (stage, failure) = describe(&records);
         self.set_stage(stage);
         spawn(TaskKind::Herder, async move {
-            let written = async {
-                log.append_all(records.iter().map(ConfigRecord::encode).collect::<Result<Vec<_>>>()?).await?;
-                log.read_to_end().await
-            };
-            let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
+            let result = match tokio::time::timeout(WRITE_TIMEOUT, writer.write(&records)).await {
                 Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) if error.kind() == Kind::Fenced => {
+                    tracing::warn!(%error, "{failure}");
+                    Err(error.message().to_owned())
+                }
                 Ok(Err(error)) => {
                     tracing::error!(%error, "{failure}");
                     Err(failure.to_owned())
@@ -408,9 +443,31 @@ impl Running {
         });
     }
 
+    fn fence_tasks(&self, name: String, tasks: u32) {
+        let props = self.driver.state.cluster().config(&name).cloned().unwrap_or_default();
+        let (runner, inbox) = (self.runner.clone(), self.driver.inbox.clone());
+        self.set_stage(format!("initiating a round of zombie fencing for connector {name}"));
+        spawn(TaskKind::Herder, async move {
+            let fenced = match tokio::time::timeout(FENCE_TIMEOUT, runner.fence_tasks(&name, &props, tasks)).await {
+                Ok(fenced) => fenced,
+                Err(_) => Err(Error::remote(format!("no answer within {} s", FENCE_TIMEOUT.as_secs()))),
+            };
+            let fenced = fenced.map_err(|error| {
+                tracing::error!(connector = name, %error, "old tasks could not be fenced");
+                "Failed to perform zombie fencing".to_owned()
+            });
+            inbox.push(Event::Fenced(name, fenced));
+        });
+    }
+
     fn run_step(&mut self, name: String, step: Step) {
         let cluster = self.driver.state.cluster();
         let work = StepWork {
+            door: self.driver.door.clone(),
+            peers: self.driver.peers.clone(),
+            published: self.driver.published.clone(),
+            config: self.logs.config.as_ref().map(|writer| writer.log().clone()),
+            generation: cluster.task_generation(&name),
             runner: self.runner.clone(),
             listener: self.listener.clone(),
             props: cluster.config(&name).cloned().unwrap_or_default(),
@@ -439,35 +496,5 @@ impl Running {
             };
             inbox.push(Event::StepDone(name, outcome));
         });
-    }
-}
-
-/// What a write does, in the words of `/health`, and what callers are told when it fails.
-fn describe(records: &[ConfigRecord]) -> (String, &'static str) {
-    match records.last() {
-        Some(ConfigRecord::Connector(name, Some(_))) => (
-            format!("writing a config for connector {name} to the config topic"),
-            "Error writing connector configuration to Kafka",
-        ),
-        Some(ConfigRecord::Commit(name, _)) => (
-            format!("writing task configs for connector {name} to the config topic"),
-            "Error writing task configurations to Kafka",
-        ),
-        Some(ConfigRecord::Target(name, None) | ConfigRecord::Connector(name, None)) => (
-            format!("removing the config for connector {name} from the config topic"),
-            "Error removing connector configuration from Kafka",
-        ),
-        Some(ConfigRecord::Target(name, Some(_))) => (
-            format!("writing a target state for connector {name} to the config topic"),
-            "Error writing target state to Kafka",
-        ),
-        Some(ConfigRecord::SessionKey(_)) => {
-            ("writing a new session key to the config topic".to_owned(), "Error writing session key to Kafka")
-        }
-        Some(ConfigRecord::LoggerLevel(logger, _)) => (
-            format!("writing the level of logger {logger} to the config topic"),
-            "Failed to write cluster log level to Kafka",
-        ),
-        _ => ("writing to the config topic".to_owned(), "Error writing to the config topic"),
     }
 }

@@ -44,6 +44,8 @@ pub enum Event {
     Written(Result<(), String>),
     /// Somebody wants something.
     Command(ReplyId, Command),
+    /// [`Action::FenceTasks`] has ended; the error is a message.
+    Fenced(String, Result<(), String>),
     /// It is time for a new session key.
     NewSessionKey(SessionKey),
     /// The group wants something.
@@ -104,6 +106,10 @@ pub enum Command {
     AlterOffsets(String, Option<Vec<OffsetEntry>>),
     /// Another worker's task configs for a connector, sent to the leader.
     PutTaskConfigs(String, Vec<Props>),
+    /// Fence the tasks of earlier generations of a source.
+    Fence(String),
+    /// Check that a task of this generation of task configs may go on.
+    VerifyTask(TaskId, u64),
     /// Answer.
     Ping,
 }
@@ -252,4 +258,6 @@ pub enum Action {
     },
     /// Set the level of a logger.
     SetLoggerLevel(String, Option<String>),
+    /// Fence the producers of this many tasks of a source; [`Event::Fenced`] follows.
+    FenceTasks(String, u32),
 }

@@ -59,10 +59,10 @@ impl Running {
     }
 
     fn read_config(&self) {
-        let (Some(log), Some(port)) = (self.logs.config.clone(), &self.port) else { return };
+        let (Some(writer), Some(port)) = (self.logs.config.clone(), &self.port) else { return };
         let (inbox, timeout) = (self.driver.inbox.clone(), port.sync_timeout);
         spawn(TaskKind::Herder, async move {
-            let read = tokio::time::timeout(timeout, log.read_to_end()).await;
+            let read = tokio::time::timeout(timeout, writer.log().read_to_end()).await;
             if !matches!(read, Ok(Ok(()))) {
                 tracing::warn!("Didn't reach end of config log quickly enough");
             }

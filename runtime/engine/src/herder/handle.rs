@@ -161,6 +161,10 @@ impl Herder for HerderHandle {
         self.ask(Command::PutTaskConfigs(name.to_owned(), configs)).await.map(|_| ())
     }
 
+    async fn fence_source_tasks(&self, name: &str) -> Result<(), HerderError> {
+        self.ask(Command::Fence(name.to_owned())).await.map(|_| ())
+    }
+
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError> {
         self.ask(Command::ResetTopics(name.to_owned())).await.map(|_| ())
     }

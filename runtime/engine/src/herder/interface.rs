@@ -244,6 +244,9 @@ pub trait Herder: Send + Sync {
     /// Takes the task configs that another worker made for its connector; only the leader writes them.
     async fn put_task_configs(&self, name: &str, configs: Vec<Props>) -> Result<(), HerderError>;
 
+    /// Fences the tasks that may be left over from earlier generations of a source; only the leader does.
+    async fn fence_source_tasks(&self, name: &str) -> Result<(), HerderError>;
+
     /// Forgets the active topics.
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError>;
 

@@ -90,6 +90,7 @@ impl Worker {
             }
             Action::Run(name, step) => self.run(&name, step, events),
             Action::Reply(_, answer) => assert!(answer.is_ok(), "{answer:?}"),
+            Action::FenceTasks(name, _) => events.push_back(Event::Fenced(name, Ok(()))),
             Action::Interrupt(_) | Action::ReconfigureAfter(..) | Action::SetLoggerLevel(..) => {}
             action => events.extend(self.group.on(action, &self.state)),
         }

@@ -9,6 +9,7 @@ mod decisions;
 pub mod distributed;
 mod driver;
 mod event;
+mod fencing;
 mod group;
 mod group_actions;
 mod group_port;
@@ -18,6 +19,7 @@ mod lane;
 #[cfg(test)]
 mod lifecycle_tests;
 mod offsets;
+mod preflight;
 #[cfg(test)]
 mod refusal_tests;
 mod runner;
@@ -34,6 +36,7 @@ mod start;
 mod state;
 mod step_work;
 mod worker_runner;
+mod write_stage;
 
 pub use driver::SetLoggerLevel;
 pub use handle::HerderHandle;

@@ -6,7 +6,7 @@ use couplet_api::data::{OffsetMap, TopicPartition, Value};
 use couplet_kafka::clients::{Admin, ClientSettings};
 
 use super::{HerderError, OffsetEntry};
-use crate::storage::OffsetStore;
+use crate::worker::Worker;
 
 const TOPIC: &str = "kafka_topic";
 const PARTITION: &str = "kafka_partition";
@@ -29,8 +29,10 @@ fn failed(error: &couplet_api::Error) -> HerderError {
 
 /// Offsets of a source.
 pub struct SourceOffsets<'a> {
-    /// Where they are.
-    pub store: &'a dyn OffsetStore,
+    /// Knows where they are.
+    pub worker: &'a Worker,
+    /// The connector's config.
+    pub config: &'a Props,
     /// Whose.
     pub connector: &'a str,
 }
@@ -38,7 +40,8 @@ pub struct SourceOffsets<'a> {
 impl SourceOffsets<'_> {
     /// All that are stored.
     pub async fn list(&self) -> Result<Vec<OffsetEntry>, HerderError> {
-        let stored = self.store.list(self.connector).await.map_err(|e| failed(&e))?;
+        let store = self.worker.source_offsets(self.connector, self.config).await.map_err(|e| failed(&e))?;
+        let stored = store.list(self.connector).await.map_err(|e| failed(&e))?;
         Ok(stored.into_iter().map(|(partition, offset)| OffsetEntry { partition, offset: Some(offset) }).collect())
     }
 
@@ -46,7 +49,6 @@ impl SourceOffsets<'_> {
     pub async fn alter(
         &self,
         plugin: &dyn SourcePlugin,
-        props: &Props,
         changes: Option<Vec<OffsetEntry>>,
     ) -> Result<String, HerderError> {
         let verb = if changes.is_some() { "altered" } else { "reset" };
@@ -56,9 +58,10 @@ impl SourceOffsets<'_> {
             }
             None => self.list().await?.into_iter().map(|entry| (entry.partition, None)).collect(),
         };
-        let by_connector = plugin.alter_offsets(props, &changes).await.map_err(|e| failed(&e))?;
+        let by_connector = plugin.alter_offsets(self.config, &changes).await.map_err(|e| failed(&e))?;
         if !changes.is_empty() {
-            self.store.put(self.connector, changes).await.map_err(|e| failed(&e))?;
+            let altered = self.worker.alter_source_offsets(self.connector, self.config, changes).await;
+            altered.map_err(|e| failed(&e))?;
         }
         Ok(done(verb, by_connector))
     }

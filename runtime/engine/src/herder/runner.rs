@@ -47,6 +47,12 @@ pub trait Runner: Send + Sync {
     /// this returns. Unknown tasks are left out.
     async fn stop_tasks(&self, ids: &[TaskId]);
 
+    /// Fences the producers of the first `tasks` tasks of a source.
+    ///
+    /// # Errors
+    /// When one cannot be fenced.
+    async fn fence_tasks(&self, name: &str, props: &Props, tasks: u32) -> Result<()>;
+
     /// Stored offsets of a connector.
     ///
     /// # Errors

@@ -198,6 +198,7 @@ impl Cluster {
                 let due = self.now_ms + pause.as_millis() as i64;
                 self.workers[at].timers.push((due, Event::Reconfigure(name)));
             }
+            Action::FenceTasks(name, _) => events.push_back(Event::Fenced(name, Ok(()))),
             Action::Interrupt(_) | Action::SetLoggerLevel(..) => {}
         }
     }

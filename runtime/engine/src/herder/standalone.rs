@@ -38,7 +38,7 @@ async fn open(
     tracing::info!(cluster_id, "Kafka cluster found");
     let worker =
         Worker::new(config.clone(), Arc::new(plugins.clone()), offsets.clone(), Arc::new(SystemClock), metrics);
-    let runner = Arc::new(WorkerRunner { worker, config, plugins, offsets: offsets.clone() });
+    let runner = Arc::new(WorkerRunner { worker, config, plugins });
     let close = Box::pin(async move { offsets.close().await });
     Ok(Opened { logs: Logs::default(), runner, cluster_id, close })
 }

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::plugins::Plugins;
 use crate::storage::inbox::Inbox;
-use crate::worker_config::{ModeConfig, WorkerConfig};
+use crate::worker_config::{ExactlyOnce, ModeConfig, WorkerConfig};
 
 /// Most requests that wait for the herder; more wait at its door.
 const REQUESTS_MAX: usize = 64;
@@ -83,6 +83,7 @@ where
         ModeConfig::Standalone(_) => (None, None),
     };
     let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+    let door = sender.downgrade();
     let handle = HerderHandle {
         requests: sender,
         published: Arc::new(ArcSwap::from_pointee(starting())),
@@ -100,9 +101,11 @@ where
             worker_id,
             plugins.clone(),
             topic_tracking,
-        ),
+        )
+        .with_exactly_once(config.exactly_once() == ExactlyOnce::Enabled),
         inbox: inbox.clone(),
         requests,
+        door,
         plugins,
         published: handle.published.clone(),
         session_keys,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use couplet_api::config::Props;
 
 use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::fencing::{AfterFencing, Fencing};
 use super::group::{Group, GroupSettings};
 use super::lane::{Instance, Lane};
 use super::{ConnectorState, ConnectorStatus, GroupView, HerderError, RestartRequest};
@@ -24,6 +25,8 @@ pub(super) enum Intent {
     TaskConfigs(String, Vec<Props>),
     /// A new session key.
     SessionKey(SessionKey),
+    /// Zombies of a source are fenced: the number of its tasks goes on record.
+    TaskCount(String, Vec<AfterFencing>),
 }
 
 /// What to do when the records in flight are written.
@@ -35,6 +38,8 @@ pub(super) enum Then {
     Reply(ReplyId, Answer),
     /// Tell those who wait for the connector's tasks.
     TaskConfigs(String),
+    /// Zombies are fenced, and that is on record.
+    Fenced(Vec<AfterFencing>),
     /// Nothing.
     Nothing,
 }
@@ -43,8 +48,10 @@ pub(super) enum Then {
 pub struct HerderState {
     pub(super) mode: Mode,
     worker_id: String,
-    plugins: Plugins,
+    pub(super) plugins: Plugins,
     topic_tracking: bool,
+    pub(super) exactly_once: bool,
+    pub(super) fencings: BTreeMap<String, Fencing>,
     pub(super) cluster: ClusterState,
     pub(super) statuses: StatusTable,
     pub(super) lanes: BTreeMap<String, Lane>,
@@ -73,6 +80,8 @@ impl HerderState {
             worker_id,
             plugins,
             topic_tracking,
+            exactly_once: false,
+            fencings: BTreeMap::new(),
             cluster: ClusterState::default(),
             statuses: StatusTable::default(),
             lanes: BTreeMap::new(),
@@ -162,6 +171,7 @@ impl HerderState {
             Event::ValuesChanged(name) => self.cluster.forget_applied(&name),
             Event::ValuesExpired(name) => self.restart_for_values(&name),
             Event::Written(result) => self.on_written(result),
+            Event::Fenced(name, result) => self.on_fenced(&name, result),
             Event::Command(reply, command) => self.intents.push_back(Intent::Command(reply, command)),
             Event::NewSessionKey(key) => self.intents.push_back(Intent::SessionKey(key)),
             Event::Group(ticket, call) => self.on_group(ticket, call),

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use couplet_api::config::Props;
 use couplet_api::{Error, Kind, Result};
+use couplet_kafka::TopicLog;
+use tokio::sync::mpsc;
 
-use super::HerderError;
-use super::driver::ToInbox;
+use super::driver::{Request, ToInbox};
 use super::event::{NoTaskConfigs, Outcome, Step, TaskSet};
+use super::preflight::TaskPreflight;
 use super::runner::Runner;
+use super::{ClusterSnapshot, HerderError};
+use crate::peers::Peers;
 use crate::worker::{TargetState, TaskId, TaskStart};
 
 /// One step under way.
@@ -19,6 +24,12 @@ pub(super) struct StepWork {
     pub(super) props: Props,
     pub(super) target: TargetState,
     pub(super) tasks: Vec<(u32, Props)>,
+    /// What exactly-once tasks ask their herder with.
+    pub(super) door: mpsc::WeakSender<Request>,
+    pub(super) peers: Arc<Peers>,
+    pub(super) published: Arc<ArcSwap<ClusterSnapshot>>,
+    pub(super) config: Option<Arc<TopicLog>>,
+    pub(super) generation: u64,
 }
 
 impl StepWork {
@@ -65,12 +76,22 @@ impl StepWork {
     async fn start_tasks(self) -> Vec<(u32, String)> {
         let connector: Arc<str> = self.name.as_str().into();
         let starts = self.tasks.into_iter().map(|(task, task_props)| {
+            let id = TaskId { connector: connector.clone(), task };
+            let preflight = TaskPreflight {
+                requests: self.door.clone(),
+                peers: self.peers.clone(),
+                published: self.published.clone(),
+                config: self.config.clone(),
+                id: id.clone(),
+                generation: self.generation,
+            };
             let start = TaskStart {
-                id: TaskId { connector: connector.clone(), task },
+                id,
                 connector_props: self.props.clone(),
                 task_props,
                 target: self.target,
                 listener: self.listener.clone(),
+                preflight: Some(Arc::new(preflight)),
             };
             let runner = &self.runner;
             async move { runner.start_task(start).await.err().map(|error| (task, error.trace())) }

@@ -11,7 +11,6 @@ use super::runner::Runner;
 use super::{HerderError, OffsetEntry};
 use crate::hash_map_order;
 use crate::plugins::{ConnectorKind, Plugins};
-use crate::storage::OffsetStore;
 use crate::worker::{ConnectorListener, TargetState, TaskId, TaskStart, Worker};
 use crate::worker_config::WorkerConfig;
 
@@ -23,8 +22,6 @@ pub struct WorkerRunner {
     pub config: Arc<WorkerConfig>,
     /// What there is to run.
     pub plugins: Plugins,
-    /// Offsets of sources.
-    pub offsets: Arc<dyn OffsetStore>,
 }
 
 impl WorkerRunner {
@@ -87,10 +84,17 @@ impl Runner for WorkerRunner {
         self.worker.stop_tasks(ids).await;
     }
 
+    async fn fence_tasks(&self, name: &str, props: &Props, tasks: u32) -> Result<()> {
+        let resolved = self.config.providers.resolve(props)?;
+        self.worker.fence_source_tasks(name, &resolved.props, tasks).await
+    }
+
     async fn offsets(&self, name: &str, props: &Props) -> Result<Vec<OffsetEntry>, HerderError> {
         let (kind, props) = &self.known(name, props)?;
         match kind {
-            ConnectorKind::Source(_) => SourceOffsets { store: &*self.offsets, connector: name }.list().await,
+            ConnectorKind::Source(_) => {
+                SourceOffsets { worker: &self.worker, config: props, connector: name }.list().await
+            }
             ConnectorKind::Sink(_) => SinkOffsets::new(&self.config.props, props, name)?.list().await,
         }
     }
@@ -104,7 +108,7 @@ impl Runner for WorkerRunner {
         let (kind, props) = &self.known(name, props)?;
         match kind {
             ConnectorKind::Source(plugin) => {
-                SourceOffsets { store: &*self.offsets, connector: name }.alter(&**plugin, props, changes).await
+                SourceOffsets { worker: &self.worker, config: props, connector: name }.alter(&**plugin, changes).await
             }
             ConnectorKind::Sink(_) => SinkOffsets::new(&self.config.props, props, name)?.alter(changes).await,
         }

@@ -141,6 +141,16 @@ impl Peers {
         self.send_signed(Method::POST, &url, Bytes::from(body), key).await
     }
 
+    /// Asks the leader to fence old tasks of the source `name`, signed if there is a key.
+    ///
+    /// # Errors
+    /// Why the leader did not.
+    pub async fn fence(&self, leader: &str, name: &str, key: Option<&SessionKey>) -> Result<(), String> {
+        let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        let url = format!("{}/connectors/{name}/fence", leader.trim_end_matches('/'));
+        self.send_signed(Method::PUT, &url, Bytes::new(), key).await
+    }
+
     /// Sends a request that only workers may send.
     ///
     /// # Errors

@@ -200,7 +200,7 @@ async fn to_handler(endpoint: Endpoint, call: Call<'_>) -> Answer {
             "DELETE" => offsets::reset(&call, &name).await,
             _ => offsets::get(&call, &name).await,
         },
-        Endpoint::Fence(_) => internal::fence(&call),
+        Endpoint::Fence(name) => internal::fence(&call, &name).await,
         Endpoint::Plugins => plugins::list(&call),
         Endpoint::PluginConfig(name) => plugins::config(&call, &name),
         Endpoint::Validate(name) => plugins::validate(&call, &name).await,

@@ -151,6 +151,11 @@ impl Herder for FakeHerder {
         self.known(name).map(|_| ())
     }
 
+    async fn fence_source_tasks(&self, name: &str) -> Result<(), HerderError> {
+        self.note(format!("fence {name}")).await;
+        self.known(name).map(|_| ())
+    }
+
     async fn reset_active_topics(&self, name: &str) -> Result<(), HerderError> {
         self.note(format!("reset topics {name}")).await;
         Ok(())

@@ -33,11 +33,12 @@ pub(super) async fn put_tasks(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// A round of zombie fencing.
-pub(super) fn fence(call: &Call<'_>) -> Answer {
+pub(super) async fn fence(call: &Call<'_>, name: &str) -> Answer {
     match call.state.config.mode {
         ModeConfig::Distributed(_) => {
             check_signature(call)?;
-            Err(Failure::internal("This worker does not have exactly-once source support enabled."))
+            call.within_limit(call.state.herder.fence_source_tasks(name)).await?;
+            Ok(respond::empty(StatusCode::NO_CONTENT))
         }
         ModeConfig::Standalone(_) => {
             Err(Failure::internal("Kafka Connect in standalone mode does not support exactly-once source connectors."))

@@ -46,10 +46,23 @@ struct Entry {
     applied: Option<Props>,
 }
 
+/// Sets of task configs that there were under one name, as fencing counts them: they outlive the connector, since its
+/// tasks may.
+#[derive(Debug, Clone, Copy, Default)]
+struct Generation {
+    /// Complete sets so far.
+    number: u64,
+    /// The number of tasks last put on record.
+    count_record: Option<u32>,
+    /// Whether a set came after that.
+    fencing_pending: bool,
+}
+
 /// The state of the config topic.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterState {
     connectors: BTreeMap<String, Entry>,
+    generations: BTreeMap<String, Generation>,
     session_key: Option<SessionKey>,
 }
 
@@ -70,8 +83,11 @@ impl ClusterState {
             }
             ConfigRecord::Restart(name, request) => Some(Change::RestartRequested(name, request)),
             ConfigRecord::LoggerLevel(name, level) => Some(Change::LoggerLevel(name, level)),
-            // Counts matter to exactly-once sources only, which fence before they write.
-            ConfigRecord::TasksFencing(..) => None,
+            ConfigRecord::TasksFencing(name, tasks) => {
+                let generation = self.generations.entry(name).or_default();
+                (generation.count_record, generation.fencing_pending) = (Some(tasks), false);
+                None
+            }
         }
     }
 
@@ -108,6 +124,9 @@ impl ClusterState {
         }
         entry.task_count = tasks;
         entry.applied.clone_from(&entry.config);
+        let generation = self.generations.entry(name.clone()).or_default();
+        generation.number += u64::from(complete);
+        generation.fencing_pending = true;
         Change::TasksCommitted(name)
     }
 
@@ -171,6 +190,21 @@ impl ClusterState {
         if let Some(entry) = self.connectors.get_mut(name) {
             entry.applied = None;
         }
+    }
+
+    /// Counts the complete sets of task configs there were under `name`.
+    pub fn task_generation(&self, name: &str) -> u64 {
+        self.generations.get(name).map_or(0, |generation| generation.number)
+    }
+
+    /// How many tasks may have to be fenced before a new set of them starts; `None`: none was ever put on record.
+    pub fn task_count_record(&self, name: &str) -> Option<u32> {
+        self.generations.get(name)?.count_record
+    }
+
+    /// Whether the newest set of task configs may not start before the tasks of earlier ones were fenced.
+    pub fn is_fencing_pending(&self, name: &str) -> bool {
+        self.generations.get(name).is_some_and(|generation| generation.fencing_pending)
     }
 
     /// The session key.
@@ -243,6 +277,26 @@ mod tests {
             let (state, _) = folded(records);
             let got: Vec<Props> = state.task_configs("c");
             assert_eq!(got, want.into_iter().map(props).collect::<Vec<_>>(), "{claim}");
+        }
+    }
+
+    #[test]
+    fn fencing_is_due_after_each_new_set_and_outlives_the_connector() {
+        let count = |tasks| ConfigRecord::TasksFencing("c".into(), tasks);
+        let removed = || ConfigRecord::Connector("c".into(), None);
+        let rows: Vec<(Vec<ConfigRecord>, (u64, Option<u32>, bool))> = vec![
+            (vec![connector("a")], (0, None, false)),
+            (vec![connector("a"), task(0, "x"), commit(1)], (1, None, true)),
+            (vec![connector("a"), task(0, "x"), commit(1), count(1)], (1, Some(1), false)),
+            (vec![connector("a"), task(0, "x"), commit(1), count(1), commit(0)], (2, Some(1), true)),
+            (vec![connector("a"), task(0, "x"), commit(1), count(1), removed()], (1, Some(1), false)),
+            (vec![connector("a"), task(1, "x"), commit(2)], (0, None, true)),
+        ];
+        for (records, want) in rows {
+            let shown = format!("{records:?}");
+            let (state, _) = folded(records);
+            let got = (state.task_generation("c"), state.task_count_record("c"), state.is_fencing_pending("c"));
+            assert_eq!(got, want, "{shown}");
         }
     }
 

@@ -7,6 +7,8 @@ use couplet_api::Result;
 use couplet_api::data::OffsetMap;
 use couplet_api::source::OffsetReader;
 
+use super::KafkaOffsetStore;
+
 /// A partition and the offset to store for it; `None` forgets the partition.
 pub type OffsetChange = (OffsetMap, Option<OffsetMap>);
 
@@ -33,6 +35,11 @@ pub trait OffsetStore: Send + Sync {
 
     /// Stops reading and writing.
     async fn close(&self) {}
+
+    /// The topic behind it, if it is one: producers may then store offsets together with records.
+    fn as_topic(self: Arc<Self>) -> Option<Arc<KafkaOffsetStore>> {
+        None
+    }
 }
 
 /// The offsets of one connector, as its tasks may read them.

@@ -7,11 +7,13 @@ use couplet_api::data::OffsetMap;
 use couplet_api::{Error, Result};
 use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
+use super::config_store::KeyValue;
 use super::offset_store_table::OffsetTable;
 use super::{OffsetChange, OffsetStore};
 
-/// Offsets in the topic `offset.storage.topic`.
+/// Offsets in a topic: `offset.storage.topic` of the worker, or a connector's own `offsets.storage.topic`.
 pub struct KafkaOffsetStore {
+    topic: Arc<str>,
     table: Arc<RwLock<OffsetTable>>,
     log: tokio::sync::RwLock<Option<TopicLog>>,
 }
@@ -30,7 +32,22 @@ impl KafkaOffsetStore {
             }
         };
         let log = TopicLog::open(clients, topic, Box::new(on_record)).await?;
-        Ok(KafkaOffsetStore { table, log: tokio::sync::RwLock::new(Some(log)) })
+        Ok(KafkaOffsetStore { topic: log.topic().clone(), table, log: tokio::sync::RwLock::new(Some(log)) })
+    }
+
+    /// Name of the topic.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// The records that store `changes`, for a producer that writes them in a transaction of its own.
+    ///
+    /// # Errors
+    /// `Kind::Data` when partition or offset hold what JSON cannot.
+    pub fn records(&self, connector: &str, changes: &[OffsetChange]) -> Result<Vec<KeyValue>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let encode = |change| table.encode(connector, change).map(|(key, value)| (Some(key), value));
+        changes.iter().map(encode).collect()
     }
 
     async fn read_to_end(&self) -> Result<()> {
@@ -59,11 +76,7 @@ impl OffsetStore for KafkaOffsetStore {
     }
 
     async fn put(&self, connector: &str, changes: Vec<OffsetChange>) -> Result<()> {
-        let records = {
-            let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            let encode = |change| table.encode(connector, change).map(|(key, value)| (Some(key), value));
-            changes.iter().map(encode).collect::<Result<Vec<_>>>()?
-        };
+        let records = self.records(connector, &changes)?;
         match &*self.log.read().await {
             Some(log) => log.append_all(records).await,
             None => Err(closed()),
@@ -74,5 +87,9 @@ impl OffsetStore for KafkaOffsetStore {
         if let Some(log) = self.log.write().await.take() {
             log.close().await;
         }
+    }
+
+    fn as_topic(self: Arc<Self>) -> Option<Arc<KafkaOffsetStore>> {
+        Some(self)
     }
 }

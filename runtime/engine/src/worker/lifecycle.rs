@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use couplet_api::Result;
 use couplet_api::config::Props;
 
 /// A task of a connector. `Display` is `connector-task`, as in the JVM's logs and status keys.
@@ -55,6 +57,25 @@ pub struct TaskStart {
     pub target: TargetState,
     /// Told about the task's life. Called from the task's own future; must not block.
     pub listener: Arc<dyn TaskListener>,
+    /// Asked before an exactly-once source task sends anything; nothing else asks.
+    pub preflight: Option<Arc<dyn Preflight>>,
+}
+
+/// What an exactly-once source task waits for, so that no earlier generation of it is still at work (KIP-618).
+#[async_trait]
+pub trait Preflight: Send + Sync {
+    /// Returns when the producers of earlier generations of the connector's tasks were fenced, and the number of tasks
+    /// of this one is on record.
+    ///
+    /// # Errors
+    /// When that fails; the task becomes FAILED.
+    async fn fence(&self) -> Result<()>;
+
+    /// Checks, once the task's own producer has fenced its predecessor, that no newer set of task configs is there.
+    ///
+    /// # Errors
+    /// When there is; the task becomes FAILED.
+    async fn verify(&self) -> Result<()>;
 }
 
 /// A change in a task's life, as it belongs into the status topic.

@@ -8,6 +8,7 @@ mod connector;
 mod guard;
 mod lifecycle;
 mod offset_commit;
+mod offset_topics;
 mod pipeline;
 mod placeholders;
 mod producers;
@@ -16,13 +17,15 @@ mod sink_task;
 mod sink_topics;
 mod source_flow;
 mod source_task;
+mod source_transactions;
 mod submitted;
 mod task_run;
 mod topic_creation;
+mod transactions;
 #[allow(clippy::module_inception, reason = "the worker itself")]
 mod worker;
 
 pub use connector::ConnectorListener;
-pub use lifecycle::{TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
+pub use lifecycle::{Preflight, TargetState, TaskEvent, TaskId, TaskListener, TaskStart};
 pub(crate) use pipeline::Pipeline;
 pub use worker::Worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use couplet_api::data::{OffsetMap, Position, Record, SourceRecord};
-use couplet_api::source::{Durable, SourceBatch};
+use couplet_api::source::{Durable, SourceBatch, TransactionEnd};
 use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::{
     Admin, ClientSettings, Deliveries, Failure, Outgoing, Producer, Report, Reports, Role, SendError, Sender, Topic,
@@ -15,13 +15,16 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::offset_commit::OffsetCommit;
+use super::offset_topics::ConnectorStore;
 use super::pipeline::{Encoded, Pipeline};
 use super::submitted::Submitted;
 use super::task_run::{TaskRun, chance};
 use super::topic_creation::{TopicCreation, ensure_topic};
+use super::transactions::{Boundary, Transactions};
 use crate::connector_config::SourceConfig;
 use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, Stage, StageError};
 use crate::metrics::TaskMetrics;
+use crate::worker_config::ExactlyOnce;
 
 /// Class that stands for the producer in reports.
 const PRODUCER: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
@@ -40,6 +43,8 @@ enum Polled {
     Record(SourceRecord),
     /// The source stands here although no record says so.
     Offset(Durable),
+    /// The task ends a transaction.
+    End(TransactionEnd),
 }
 
 /// What sending waits for.
@@ -65,7 +70,9 @@ pub(super) struct SourceFlow {
     retry: Backoff,
     creation: TopicCreation,
     admin: Option<Admin>,
-    sender: Sender,
+    sender: Arc<Sender>,
+    /// Of an exactly-once task.
+    pub(super) transactions: Option<Transactions>,
     pub(super) reports: Arc<Reports>,
     topics: HashMap<Arc<str>, Arc<Topic>>,
     /// Polled and not yet transformed.
@@ -81,27 +88,51 @@ pub(super) struct SourceFlow {
     metrics: Arc<TaskMetrics>,
     /// Records that went no further than the transforms or the converter and are not yet told of.
     dropped: usize,
+    /// Whether the task says where transactions end.
+    pub(super) defines_transactions: bool,
+    /// Whether the end of the last batch has not been looked at yet.
+    pub(super) batch_open: bool,
 }
 
 impl SourceFlow {
-    /// The flow of one task.
+    /// The flow of one task whose offsets are in `store`.
     ///
     /// # Errors
     /// `Kind::Config` for settings that cannot be used.
-    pub(super) fn open(run: &TaskRun) -> Result<Self> {
+    pub(super) fn open(run: &TaskRun, store: &ConnectorStore) -> Result<Self> {
         let (shared, connector) = (&run.shared, &run.connector_props);
         let worker = &shared.config.props;
         let source = SourceConfig::parse(connector)?;
         let pipeline = Pipeline::new(&shared.plugins, &run.config, connector, worker)?;
-        let producer = ClientSettings::task_producer(worker, connector).native(Role::Producer)?;
         let enabled = shared.config.common.topic_creation_enable;
         let creation = TopicCreation::new(enabled, &source.topic_creation_groups, connector)?;
         let admin = ClientSettings::task_admin(worker, connector, &run.id.connector);
         let admin = if creation.is_settled("") { None } else { Some(Admin::new(&admin)?) };
         let reports = Arc::new(Reports::default());
-        let sender = shared.producers.get(&producer)?.register(reports.clone());
+        let (sender, transactions) = match shared.config.exactly_once() {
+            ExactlyOnce::Enabled => {
+                let settings = shared.transactional_producer(&run.id.connector, connector, run.id.task);
+                let sender = Arc::new(Producer::new(&settings.native(Role::Producer)?)?.register(reports.clone()));
+                let boundary = Boundary::of(&source, run.commit_interval());
+                let timeout = settings.get("transaction.timeout.ms");
+                let own = Transactions::new(
+                    run.id.clone(),
+                    boundary,
+                    store.clone(),
+                    sender.clone(),
+                    timeout,
+                    run.metrics.clone(),
+                )?;
+                (sender, Some(own))
+            }
+            ExactlyOnce::Disabled | ExactlyOnce::Preparing => {
+                let settings = ClientSettings::task_producer(worker, connector).native(Role::Producer)?;
+                (Arc::new(shared.producers.get(&settings)?.register(reports.clone())), None)
+            }
+        };
+        let defines_transactions = transactions.as_ref().is_some_and(|own| !own.ends_with_task());
         let policy = ErrorPolicy::of(&run.config);
-        let (store, name) = (shared.offsets.clone(), run.id.connector.clone());
+        let (store, name) = (store.store.clone(), run.id.connector.clone());
         Ok(SourceFlow {
             pipeline,
             retry: policy.backoff(),
@@ -109,6 +140,7 @@ impl SourceFlow {
             creation,
             admin,
             sender,
+            transactions,
             reports,
             topics: HashMap::new(),
             backlog: VecDeque::new(),
@@ -118,6 +150,8 @@ impl SourceFlow {
             buffer: BytesMut::new(),
             submitted: Submitted::default(),
             in_flight_bytes_max: run.in_flight_bytes_max(),
+            defines_transactions,
+            batch_open: false,
             commit: OffsetCommit::new(store, name, run.commit_interval(), run.commit_timeout(), run.metrics.clone()),
             metrics: run.metrics.clone(),
             dropped: 0,
@@ -136,15 +170,33 @@ impl SourceFlow {
 
     /// Takes over the records of `batch`, in order.
     pub(super) fn take(&mut self, batch: &mut SourceBatch) {
-        let offset = batch.take_offset();
-        self.backlog.extend(batch.drain().map(Polled::Record));
+        let (offset, ends) = (batch.take_offset(), batch.take_transaction_ends());
+        let mut ends = ends.into_iter().filter(|_| self.defines_transactions).peekable();
+        for (number, record) in batch.drain().enumerate() {
+            while let Some((_, end)) = ends.next_if(|(records, _)| *records <= number) {
+                self.backlog.push_back(Polled::End(end));
+            }
+            self.backlog.push_back(Polled::Record(record));
+        }
         self.backlog.extend(offset.map(Polled::Offset));
+        self.backlog.extend(ends.map(|(_, end)| Polled::End(end)));
+        self.batch_open = self.transactions.is_some();
     }
 
     /// Gives up what was not sent; the source will give it again after a restart.
     pub(super) fn give_up_unsent(&mut self) {
         self.backlog.clear();
         self.ready = None;
+    }
+
+    /// Whether all of the last batch is sent.
+    pub(super) fn is_between_batches(&self) -> bool {
+        self.ready.is_none() && self.backlog.is_empty() && matches!(self.hold, Hold::Free)
+    }
+
+    /// Whether something may be sent.
+    fn is_free(&self) -> bool {
+        matches!(self.hold, Hold::Free) && !self.transactions.as_ref().is_some_and(Transactions::is_ending)
     }
 
     /// Sends what can be sent now.
@@ -160,7 +212,7 @@ impl SourceFlow {
     }
 
     fn send_backlog(&mut self, run: &TaskRun) -> Result<()> {
-        while matches!(self.hold, Hold::Free) {
+        while self.is_free() {
             let ready = match self.ready.take() {
                 Some(ready) => ready,
                 None => match self.backlog.pop_front() {
@@ -172,7 +224,13 @@ impl SourceFlow {
                         self.finish_unsent(&partition, offset);
                         continue;
                     }
-                    None => return Ok(()),
+                    Some(Polled::End(end)) => {
+                        if let Some(transactions) = &mut self.transactions {
+                            transactions.end(end, &self.submitted)?;
+                        }
+                        continue;
+                    }
+                    None => return self.batch_sent(),
                 },
             };
             self.send(ready, run)?;
@@ -259,6 +317,9 @@ impl SourceFlow {
             return Ok(());
         }
         let topic = self.topic(topic_name, run)?;
+        if let Some(transactions) = &mut self.transactions {
+            transactions.begin(topic_name)?;
+        }
         match self.produce(&topic, &ready.record, &encoded) {
             Ok(()) => {
                 self.submitted.submit(&ready.partition, ready.position, bytes);
@@ -270,6 +331,9 @@ impl SourceFlow {
                 Ok(())
             }
             Err(SendError::Failed(failure)) => {
+                if let Some(transactions) = &self.transactions {
+                    return Err(transactions.not_sent(failure));
+                }
                 let failed = not_delivered(failure);
                 self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
                 self.dropped += 1;
@@ -365,8 +429,15 @@ impl SourceFlow {
     /// # Errors
     /// The error that fails the task.
     pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
-        let (all, mut failed) = (reports.len(), 0);
+        let (mut all, mut failed) = (reports.len(), 0);
         for Report { token, failure } in reports.drain(..) {
+            if let Some(transactions) = &mut self.transactions {
+                match transactions.reported(token, failure)? {
+                    true => all -= 1,
+                    false => _ = self.submitted.done(token),
+                }
+                continue;
+            }
             if let Some(failure) = failure {
                 failed += 1;
                 self.reporter.report_outgoing(None, not_delivered(failure))?;
@@ -378,6 +449,9 @@ impl SourceFlow {
         }
         if matches!(self.hold, Hold::Budget) {
             self.hold = Hold::Free;
+        }
+        if let Some(transactions) = &mut self.transactions {
+            transactions.after_reports(&self.submitted);
         }
         Ok(())
     }

@@ -6,18 +6,23 @@ use couplet_api::connector::SourcePlugin;
 use couplet_api::error::Disposition;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Error, Result};
-use couplet_kafka::clients::{Deliveries, Producer, Report};
+use couplet_kafka::clients::{Deliveries, Failure, Producer, Report};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::TaskEvent;
+use super::offset_topics::ConnectorStore;
 use super::source_flow::{Hold, SourceFlow};
 use super::task_run::{TaskRun, chance};
+use super::transactions::Transactions;
 use crate::errors::{Backoff, StageError};
 use crate::storage::ConnectorOffsets;
+use crate::worker_config::ExactlyOnce;
 
 /// Limits of one poll: small enough for the loop to look up every few milliseconds.
 const BATCH_RECORDS_MAX: usize = 2048;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// How long a task that ends waits for its open transaction to be given up.
+const ABORT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 /// Longest pause before a source that is away is polled again.
 const POLL_RETRY_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -38,12 +43,14 @@ pub(super) async fn run(mut run: TaskRun, plugin: Arc<dyn SourcePlugin>) -> Resu
 }
 
 async fn work(run: &mut TaskRun, task: &mut dyn SourceTask) -> Result<()> {
-    let mut flow = SourceFlow::open(run)?;
+    let Some(opened) = run.unless_stopped(open(run)).await else { return Ok(()) };
+    let (mut flow, store) = opened?;
     let context = SourceTaskContext {
         connector: run.id.connector.clone(),
         task: run.id.task,
-        offsets: Arc::new(ConnectorOffsets::new(run.shared.offsets.clone(), run.id.connector.clone())),
+        offsets: Arc::new(ConnectorOffsets::new(store.store, run.id.connector.clone())),
         clock: run.shared.clock.clone(),
+        defines_transactions: flow.defines_transactions,
     };
     match run.unless_stopped(task.start(&run.task_props, context)).await {
         Some(started) => started?,
@@ -62,9 +69,44 @@ async fn work(run: &mut TaskRun, task: &mut dyn SourceTask) -> Result<()> {
     outcome
 }
 
+/// Opens the flow; an exactly-once task fences its predecessors before it reads their offsets.
+async fn open(run: &TaskRun) -> Result<(SourceFlow, ConnectorStore)> {
+    let exactly_once = run.shared.config.exactly_once() == ExactlyOnce::Enabled;
+    if let (true, Some(preflight)) = (exactly_once, &run.preflight) {
+        preflight.fence().await?;
+    }
+    let store = run.shared.offsets_of(&run.id.connector, &run.connector_props).await?;
+    let flow = SourceFlow::open(run, &store)?;
+    if exactly_once {
+        let failed = |failure: Failure| Error::fatal(failure.message().to_owned()).context("cannot begin transactions");
+        flow.producer().init_transactions().await.map_err(failed)?;
+        if let Some(preflight) = &run.preflight {
+            preflight.verify().await?;
+        }
+    }
+    Ok((flow, store))
+}
+
+/// Ends the last transaction of an exactly-once task: committed if all went well and the task leaves that to us.
+async fn finish_transactions(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow, well: bool) {
+    if well {
+        match timeout(run.drain_timeout(), flow.end_last_transaction()).await {
+            Ok(Ok(durable)) => tell_task(run, task, &durable).await,
+            Ok(Err(error)) => tracing::error!(task = %run.id, %error, "the last transaction was not committed"),
+            Err(_) => tracing::error!(task = %run.id, "the last transaction was not committed in time"),
+        }
+    }
+    if let Some(transactions) = &mut flow.transactions {
+        transactions.give_up(ABORT_TIMEOUT).await;
+    }
+}
+
 /// Waits for records on their way and commits their offsets, also after a failure: what is in Kafka is in Kafka.
 async fn finish(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow, in_order: bool) {
     flow.give_up_unsent();
+    if flow.transactions.is_some() {
+        return finish_transactions(run, task, flow, in_order).await;
+    }
     let mut reports = Vec::new();
     let drain = async {
         while flow.submitted.len() > 0 {
@@ -168,7 +210,7 @@ impl SourceLoop<'_> {
         let stop = run.stop.clone();
         let (reports, producer) = (self.flow.reports.clone(), self.flow.producer());
         loop {
-            let due = self.flow.commit.due(&self.flow.submitted);
+            let due = self.flow.commit_due();
             let (retry_at, full_since) = match &self.flow.hold {
                 Hold::Retry(at) => (Some(*at), None),
                 Hold::ProducerQueue(since) => (None, Some(*since)),
@@ -178,7 +220,7 @@ impl SourceLoop<'_> {
                 biased;
                 () = stop.cancelled() => return Ok(Turn::Stop),
                 () = run.target_changed() => {
-                    self.on_target(run);
+                    self.on_target(run)?;
                     return Ok(Turn::Again);
                 }
                 () = reports.take(&mut self.reports) => {
@@ -189,7 +231,11 @@ impl SourceLoop<'_> {
                     }
                 }
                 durable = self.flow.commit.finished() => return Ok(Turn::Committed(durable)),
-                () = until(due) => self.flow.commit.begin(&mut self.flow.submitted),
+                outcome = step(&mut self.flow.transactions) => match self.flow.ended(outcome)? {
+                    Some(durable) => return Ok(Turn::Committed(durable)),
+                    None => {}
+                },
+                () = until(due) => self.flow.commit()?,
                 held = settled(&mut self.flow.hold) => {
                     match held {
                         Held::Topic(outcome) => self.flow.topic_looked_for(outcome, run)?,
@@ -214,12 +260,24 @@ impl SourceLoop<'_> {
         }
     }
 
-    fn on_target(&mut self, run: &mut TaskRun) {
+    fn on_target(&mut self, run: &mut TaskRun) -> Result<()> {
         let paused = run.is_paused();
         if paused != self.paused {
             self.paused = paused;
+            if paused {
+                self.flow.end_soon()?;
+            }
             run.tell(if paused { TaskEvent::Paused } else { TaskEvent::Running });
         }
+        Ok(())
+    }
+}
+
+/// The next step of a transaction's end; waits for ever when none is under way.
+async fn step(transactions: &mut Option<Transactions>) -> Result<(), Failure> {
+    match transactions {
+        Some(transactions) => transactions.step().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -88,6 +88,16 @@ impl Submitted {
         self.partitions.iter_mut().filter_map(taken).collect()
     }
 
+    /// The newest offset of each partition that has one to commit, now or once its records are done.
+    pub(super) fn newest(&self) -> Vec<(OffsetMap, Arc<dyn Position>)> {
+        let position = |token: &u64| {
+            let index = usize::try_from(*token - self.first).ok()?;
+            self.entries.get(index)?.position.clone()
+        };
+        let newest = |p: &SourcePartition| p.waiting.back().and_then(position).or_else(|| p.committable.clone());
+        self.partitions.iter().filter_map(|p| Some((p.map.clone(), newest(p)?))).collect()
+    }
+
     /// Whether there is anything to commit.
     pub(super) fn has_committable(&self) -> bool {
         self.partitions.iter().any(|partition| partition.committable.is_some())
@@ -170,6 +180,24 @@ mod tests {
             assert_eq!(committable(&mut submitted), want, "{claim}");
             assert!(!submitted.has_committable(), "{claim}: taken once");
         }
+    }
+
+    #[test]
+    fn the_newest_offsets_need_not_be_done() {
+        let mut submitted = Submitted::default();
+        for (n, name) in ["a", "b", "a"].iter().enumerate() {
+            submitted.submit(&partition(name), offset(n as i64), 1);
+        }
+        let newest = |submitted: &Submitted| -> Vec<i64> {
+            submitted.newest().iter().map(|(_, p)| p.to_map().get("o").and_then(Value::as_i64).unwrap_or(-1)).collect()
+        };
+        assert_eq!(newest(&submitted), [2, 1]);
+        submitted.done(1);
+        assert_eq!(newest(&submitted), [2, 1], "done, and not committed yet");
+        submitted.done(0);
+        submitted.done(2);
+        submitted.take_committable();
+        assert!(newest(&submitted).is_empty());
     }
 
     #[test]

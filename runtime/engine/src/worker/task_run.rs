@@ -8,8 +8,9 @@ use couplet_api::config::Props;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::offset_topics::OffsetTopics;
 use super::producers::Producers;
-use super::{TargetState, TaskEvent, TaskId, TaskListener};
+use super::{Preflight, TargetState, TaskEvent, TaskId, TaskListener};
 use crate::connector_config::ConnectorConfig;
 use crate::metrics::{Metrics, StartupKind, TaskMetrics, TaskState};
 use crate::plugins::Plugins;
@@ -26,7 +27,8 @@ pub(super) struct Shared {
     pub(super) plugins: Arc<Plugins>,
     pub(super) offsets: Arc<dyn OffsetStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) producers: Producers,
+    pub(super) producers: Arc<Producers>,
+    pub(super) offset_topics: OffsetTopics,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -41,6 +43,7 @@ pub(super) struct TaskRun {
     pub(super) metrics: Arc<TaskMetrics>,
     pub(super) stop: CancellationToken,
     pub(super) target: watch::Receiver<TargetState>,
+    pub(super) preflight: Option<Arc<dyn Preflight>>,
 }
 
 impl TaskRun {

@@ -10,6 +10,8 @@ use couplet_api::error::Disposition;
 use couplet_api::source::OffsetReader;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Error, Result};
+use couplet_kafka::clients::{ClientSettings, Role, fence_producer};
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connector::{ConnectorListener, ConnectorRunner};
 use super::guard::guarded;
+use super::offset_topics::OffsetTopics;
 use super::placeholders::{Fingerprints, Placeholders};
 use super::producers::Producers;
 use super::task_run::{Shared, TaskRun};
@@ -25,8 +28,11 @@ use crate::connector_config::ConnectorConfig;
 use crate::metrics::{Metrics, PluginUse, StartupKind, TaskMetrics, TaskState, plugins_of};
 use crate::plugins::{ConnectorKind, Plugins};
 use crate::secrets;
-use crate::storage::{ConnectorOffsets, OffsetStore};
-use crate::worker_config::WorkerConfig;
+use crate::storage::{ConnectorOffsets, OffsetChange, OffsetStore};
+use crate::worker_config::{ExactlyOnce, WorkerConfig};
+
+/// Producers that are fenced at the same time.
+const FENCED_AT_ONCE: usize = 8;
 
 /// How long a connector gets to stop, as in the JVM.
 const CONNECTOR_STOP_GRACE: Duration = Duration::from_secs(5);
@@ -87,7 +93,8 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Worker {
         secrets::keep(secrets::in_connector(&plugins, &config.props));
-        let shared = Shared { config, plugins, offsets, clock, producers: Producers::default(), metrics };
+        let (producers, offset_topics) = (Arc::<Producers>::default(), OffsetTopics::default());
+        let shared = Shared { config, plugins, offsets, clock, producers, offset_topics, metrics };
         Worker {
             shared: Arc::new(shared),
             connectors: Mutex::default(),
@@ -116,7 +123,8 @@ impl Worker {
         let name_shared: Arc<str> = name.into();
         let offsets: Option<Arc<dyn OffsetReader>> = match &kind {
             ConnectorKind::Source(_) => {
-                Some(Arc::new(ConnectorOffsets::new(self.shared.offsets.clone(), name_shared.clone())))
+                let store = self.shared.offsets_of(name, &props).await?.store;
+                Some(Arc::new(ConnectorOffsets::new(store, name_shared.clone())))
             }
             ConnectorKind::Sink(_) => None,
         };
@@ -235,6 +243,38 @@ impl Worker {
         }
     }
 
+    /// Where the offsets of the source `name` are.
+    ///
+    /// # Errors
+    /// When the connector's own offsets topic cannot be used.
+    pub async fn source_offsets(&self, name: &str, props: &Props) -> Result<Arc<dyn OffsetStore>> {
+        Ok(self.shared.offsets_of(name, props).await?.store)
+    }
+
+    /// Stores offsets of the source `name`, whose tasks do not run; in a transaction when sources deliver exactly once.
+    ///
+    /// # Errors
+    /// When they may not be durable.
+    pub async fn alter_source_offsets(&self, name: &str, props: &Props, changes: Vec<OffsetChange>) -> Result<()> {
+        let exactly_once = self.shared.config.exactly_once() == ExactlyOnce::Enabled;
+        let producer = exactly_once.then(|| self.shared.transactional_producer(name, props, 0));
+        self.shared.offsets_of(name, props).await?.alter(name, changes, producer).await
+    }
+
+    /// Fences the producers of the first `tasks` tasks of the source `name`, with the connector's admin settings.
+    ///
+    /// # Errors
+    /// When one cannot be fenced.
+    pub async fn fence_source_tasks(&self, name: &str, props: &Props, tasks: u32) -> Result<()> {
+        let admin = ClientSettings::task_admin(&self.shared.config.props, props, name).native(Role::Admin)?;
+        let fence = |task| {
+            let (admin, id) = (admin.clone(), self.shared.transactional_id(name, task));
+            async move { fence_producer(&admin, &id).await }
+        };
+        let fencing = futures::stream::iter((0..tasks).map(fence)).buffer_unordered(FENCED_AT_ONCE);
+        fencing.try_collect::<Vec<()>>().await.map(|_| ())
+    }
+
     /// Ids of all tasks that were started and not stopped, failed ones among them.
     pub fn task_ids(&self) -> Vec<TaskId> {
         lock(&self.tasks).keys().cloned().collect()
@@ -296,12 +336,12 @@ async fn work(
     stop: CancellationToken,
     target: watch::Receiver<TargetState>,
 ) -> Result<()> {
-    let TaskStart { id, connector_props, task_props, .. } = start;
+    let TaskStart { id, connector_props, task_props, preflight, .. } = start;
     let connector_props = shared.resolve(&connector_props)?.props;
     let task_props = shared.resolve(&task_props)?.props;
     let kind = kind_of(&shared.plugins, &connector_props)?;
     let config = ConnectorConfig::parse(&connector_props)?;
-    let run = TaskRun { id, shared, connector_props, task_props, config, listener, metrics, stop, target };
+    let run = TaskRun { id, shared, connector_props, task_props, config, listener, metrics, stop, target, preflight };
     match kind {
         ConnectorKind::Source(plugin) => Box::pin(source_task::run(run, plugin)).await,
         ConnectorKind::Sink(plugin) => Box::pin(sink_task::run(run, plugin)).await,

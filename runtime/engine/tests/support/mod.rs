@@ -39,6 +39,7 @@ impl TaskListener for Events {
 
     fn on_active_topic(&self, _id: &TaskId, topic: &str) {
         self.topics.lock().unwrap().push(topic.to_owned());
+        self.changed.notify_waiters();
     }
 }
 
@@ -106,27 +107,45 @@ pub struct Bench {
 impl Bench {
     /// A worker whose offsets are in `offsets_topic`.
     pub async fn new(bootstrap: &str, offsets_topic: &str, more: &[(&str, &str)]) -> Bench {
+        Bench::in_mode(Mode::Standalone, bootstrap, offsets_topic, more).await
+    }
+
+    /// A distributed worker, for settings that only those have.
+    pub async fn distributed(bootstrap: &str, offsets_topic: &str, more: &[(&str, &str)]) -> Bench {
+        Bench::in_mode(Mode::Distributed, bootstrap, offsets_topic, more).await
+    }
+
+    async fn in_mode(mode: Mode, bootstrap: &str, offsets_topic: &str, more: &[(&str, &str)]) -> Bench {
         let mut props = Props::from_iter([
             ("bootstrap.servers", bootstrap),
             ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
             ("value.converter", "org.apache.kafka.connect.storage.StringConverter"),
-            ("offset.storage.file.filename", "unused"),
             ("offset.flush.interval.ms", "200"),
         ]);
-        for (key, value) in more {
+        let of_mode: &[(&str, &str)] = match mode {
+            Mode::Standalone => &[("offset.storage.file.filename", "unused")],
+            Mode::Distributed => &[
+                ("group.id", offsets_topic),
+                ("config.storage.topic", "unused"),
+                ("status.storage.topic", "unused"),
+                ("offset.storage.topic", offsets_topic),
+                ("offset.storage.partitions", "3"),
+                ("offset.storage.replication.factor", "1"),
+            ],
+        };
+        for (key, value) in of_mode.iter().chain(more) {
             props.set(*key, *value);
         }
+        let settings = ClientSettings::of_worker(&props).with("isolation.level", "read_committed");
         let spec = TopicSpec {
             name: offsets_topic.to_owned(),
             partitions: 3,
             replication_factor: 1,
             configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
         };
-        let store = KafkaOffsetStore::open(&LogClients::new(&ClientSettings::of_worker(&props)), spec)
-            .await
-            .expect("offsets topic");
+        let store = KafkaOffsetStore::open(&LogClients::new(&settings), spec).await.expect("offsets topic");
         let offsets: Arc<dyn OffsetStore> = Arc::new(store);
-        let config = Arc::new(WorkerConfig::parse(Mode::Standalone, props).expect("valid worker settings"));
+        let config = Arc::new(WorkerConfig::parse(mode, props).expect("valid worker settings"));
         let plugins = Arc::new(Plugins::new(plugins::all()));
         let metrics = Arc::new(Metrics::new("w:1".to_owned(), &config.props));
         let worker = Worker::new(config, plugins.clone(), offsets.clone(), Arc::new(SystemClock), metrics.clone());
@@ -157,6 +176,7 @@ impl Bench {
             task_props: connector,
             target,
             listener: self.events.clone(),
+            preflight: None,
         };
         self.worker.start_task(start).expect("not running yet");
     }

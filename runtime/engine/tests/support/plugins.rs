@@ -178,7 +178,7 @@ impl Position for LineNumber {
 }
 
 /// Sends `count` numbers to `topic`, from where the stored offset ends. `panic.at` and `fail.at` end it early;
-/// `offset.at.end` is an offset without a record.
+/// `offset.at.end` is an offset without a record. `commit.every` and `abort.every` end transactions behind such numbers.
 pub struct CountingSource;
 
 #[derive(Default)]
@@ -189,6 +189,8 @@ struct CountingTask {
     panic_at: Option<i64>,
     fail_at: Option<i64>,
     offset_at_end: Option<i64>,
+    commit_every: Option<i64>,
+    abort_every: Option<i64>,
     /// Sent instead of numbers.
     line: Option<Value>,
     partition: OffsetMap,
@@ -239,6 +241,8 @@ impl SourceTask for CountingTask {
         self.fail_at = number(props, "fail.at");
         self.line = props.get("line").map(Value::str);
         self.offset_at_end = number(props, "offset.at.end");
+        self.commit_every = number(props, "commit.every");
+        self.abort_every = number(props, "abort.every");
         self.topic = props.get("topic").expect("topic").into();
         Ok(())
     }
@@ -281,6 +285,11 @@ impl SourceTask for CountingTask {
                 source_partition: self.partition.clone(),
                 source_offset: Arc::new(offset),
             });
+            if self.abort_every.is_some_and(|every| self.next % every == 0) {
+                batch.abort_transaction();
+            } else if self.commit_every.is_some_and(|every| self.next % every == 0) {
+                batch.commit_transaction();
+            }
         }
         Ok(())
     }

@@ -8,13 +8,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use couplet_api::Result;
 use rdkafka::bindings as native;
 
 use super::Failure;
 use super::native::Client;
 use super::native_config::NativeConfig;
-use super::producer::Producer;
+use super::producer::{Outgoing, Producer, Reports};
 
 /// How long one attempt to initialise may take before it is seen whether anybody still wants it.
 const INIT_ATTEMPT: Duration = Duration::from_secs(5);
@@ -67,6 +68,50 @@ impl Producer {
         };
         let outcome = tokio::time::timeout(timeout, self.transact(abort)).await;
         outcome.unwrap_or_else(|_| Err(Failure::of(native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT)))
+    }
+
+    /// Writes `records`, key and value each, to `topic` in one transaction.
+    ///
+    /// # Errors
+    /// None of them will be read by `read_committed` consumers.
+    pub async fn write_transaction(
+        self: &Arc<Self>,
+        topic: &Arc<str>,
+        records: &[(Option<Bytes>, Option<Bytes>)],
+    ) -> Result<()> {
+        let failed = |failure: Failure| failure.into_error(format!("cannot write to topic {topic}"));
+        let (sender, handle) = (self.register(Arc::new(Reports::default())), self.topic(topic)?);
+        self.begin_transaction().map_err(failed)?;
+        let written = async {
+            for (key, value) in records {
+                let (key, value) = (key.as_deref(), value.as_deref());
+                let record =
+                    Outgoing { topic: &handle, partition: None, key, value, headers: &[], timestamp: None, token: 0 };
+                sender.send_when_room(&record).await?;
+            }
+            self.commit_transaction().await
+        };
+        let Err(failure) = written.await else { return Ok(()) };
+        if let Err(failure) = self.abort_transaction(INIT_ATTEMPT).await {
+            tracing::debug!(%topic, %failure, "a transaction was not aborted, the brokers will do it");
+        }
+        Err(failed(failure))
+    }
+
+    /// Why this producer can do nothing any more, if that is so: it was fenced, most often. What fails after that says
+    /// only that it was given up.
+    pub fn fatal_failure(&self) -> Option<Failure> {
+        let mut text = [0 as std::ffi::c_char; 512];
+        // SAFETY: the client is alive; librdkafka NUL-terminates the text.
+        unsafe {
+            match native::rd_kafka_fatal_error(self.client().as_ptr(), text.as_mut_ptr(), text.len()) {
+                native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => None,
+                code => {
+                    let text = std::ffi::CStr::from_ptr(text.as_ptr()).to_string_lossy().into_owned();
+                    Some(Failure::with_message(code, text))
+                }
+            }
+        }
     }
 
     /// Runs a blocking request on a thread that may block, again and again while librdkafka says that it may be resumed.

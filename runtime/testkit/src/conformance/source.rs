@@ -88,6 +88,7 @@ fn context(stored: Vec<(OffsetMap, OffsetMap)>) -> SourceTaskContext {
         task: 0,
         offsets: Arc::new(offsets),
         clock: Arc::new(SystemClock),
+        defines_transactions: false,
     }
 }
 
