@@ -15,6 +15,9 @@ pub const S3_ACCESS_KEY: &str = "COUPLET_TEST_S3_ACCESS_KEY";
 /// Credentials for it.
 pub const S3_SECRET_KEY: &str = "COUPLET_TEST_S3_SECRET_KEY";
 
+/// Base URL of Confluent's API of a schema registry.
+pub const REGISTRY: &str = "COUPLET_TEST_REGISTRY";
+
 /// The value of one of the variables above, or `None` after saying what is skipped and why.
 ///
 /// # Panics

@@ -12,7 +12,7 @@ use couplet_harness::{Deadline, eventually};
 use serde_json::{Value, json};
 
 const PATIENCE_SECS: u64 = 60;
-const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
 const POISON: &[u8] = b"\x02poison";
 
 fn append(file: &Path, text: &str) {
@@ -20,11 +20,11 @@ fn append(file: &Path, text: &str) {
     open.write_all(text.as_bytes()).expect("written");
 }
 
-/// A converter for keys and values that brings its schemas along.
+/// Avro for keys and values, with schemas in the shared registry.
 fn with_converters(mut config: Value) -> Value {
     for role in ["key", "value"] {
-        config[format!("{role}.converter")] = JSON.into();
-        config[format!("{role}.converter.schemas.enable")] = "true".into();
+        config[format!("{role}.converter")] = AVRO.into();
+        config[format!("{role}.converter.schema.registry.url")] = shared::service(shared::REGISTRY).into();
     }
     config
 }
@@ -74,9 +74,9 @@ async fn check_letter(kafka: &Kafka, name: &str) {
     assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (None, Some(POISON)));
     let text = |value: &Option<Vec<u8>>| String::from_utf8(value.clone().expect("a value")).expect("text");
     let headers: Vec<(String, String)> = letter.headers.iter().map(|(key, value)| (key.clone(), text(value))).collect();
-    let problem = "Converting byte[] to Kafka Connect data failed due to serialization error: ";
     let exception = "org.apache.kafka.connect.errors.DataException";
     let (topic, connector) = (format!("{name}-records"), format!("{name}-sink"));
+    let problem = format!("Failed to deserialize data for topic {topic} to Avro: ");
     let want = [
         ("topic", topic.as_str()),
         ("partition", "0"),
@@ -84,9 +84,9 @@ async fn check_letter(kafka: &Kafka, name: &str) {
         ("connector.name", connector.as_str()),
         ("task.id", "0"),
         ("stage", "VALUE_CONVERTER"),
-        ("class.name", JSON),
+        ("class.name", AVRO),
         ("exception.class.name", exception),
-        ("exception.message", problem),
+        ("exception.message", &problem),
     ];
     let want: Vec<(String, String)> =
         want.iter().map(|(key, value)| (format!("__connect.errors.{key}"), (*value).to_owned())).collect();
@@ -125,8 +125,8 @@ async fn run(bootstrap: &str, objects: &ObjectStore, store_url: &str) {
     append(&file, "delta\n");
     kafka.await_count(&topic, 5, deadline()).await.expect("the last line");
     let records = kafka.read_topic(&topic).await.expect("records");
-    let key: Value = serde_json::from_slice(records[0].key.as_deref().expect("a key")).expect("JSON");
-    assert_eq!(key["payload"], json!({"text": "alpha"}), "the key is made of the value");
+    let key = records[0].key.as_deref().expect("a key");
+    assert_eq!((key[0], &key[5..]), (0, &b"\x0aalpha"[..]), "magic byte, id, and a key that is made of the value");
 
     worker.rest.create(&sink(&name, store_url)).await.expect("a sink");
     let all = eventually("two objects", deadline(), || async {
@@ -145,12 +145,13 @@ async fn run(bootstrap: &str, objects: &ObjectStore, store_url: &str) {
 #[tokio::test]
 async fn on_kafka() {
     let (Some(bootstrap), Some(objects)) = (shared::service(shared::BOOTSTRAP), shared::object_store()) else { return };
+    let Some(_) = shared::service(shared::REGISTRY) else { return };
     run(&bootstrap, &objects, &shared::service(shared::S3).unwrap_or_default()).await;
 }
 
 #[tokio::test]
 async fn on_the_embedded_broker() {
-    let Some(objects) = shared::object_store() else { return };
+    let (Some(objects), Some(_)) = (shared::object_store(), shared::service(shared::REGISTRY)) else { return };
     let config = BrokerConfig { storage: Storage::Memory, ..BrokerConfig::default() };
     let broker = Broker::start(config).await.expect("a broker");
     run(&broker.address().to_string(), &objects, &shared::service(shared::S3).unwrap_or_default()).await;

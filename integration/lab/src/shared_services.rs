@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use couplet_harness::services::s3_service::{ACCESS_KEY, SECRET_KEY};
 use couplet_harness::services::{
-    BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings,
+    BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings, SchemaRegistry,
 };
 use couplet_harness::shared;
 
@@ -12,16 +12,17 @@ pub struct SharedServices {
     pub bootstrap: String,
     pub postgres: String,
     pub s3: String,
+    registry: String,
     s3_access_key: String,
     s3_secret_key: String,
-    _started: (Option<KafkaBroker>, Option<PostgresCluster>, Option<S3Service>),
+    _started: (Option<KafkaBroker>, Option<PostgresCluster>, Option<S3Service>, Option<SchemaRegistry>),
 }
 
 impl SharedServices {
     /// Starts each service that the environment does not name already.
     pub async fn start() -> Result<Self> {
         let given = |variable: &str| std::env::var(variable).ok().filter(|v| !v.is_empty());
-        let mut started = (None, None, None);
+        let mut started = (None, None, None, None);
         let bootstrap = match given(shared::BOOTSTRAP) {
             Some(address) => address,
             None => started.0.insert(KafkaBroker::start(BrokerSettings::default()).await?).bootstrap.clone(),
@@ -34,11 +35,16 @@ impl SharedServices {
             Some(endpoint) => endpoint,
             None => started.2.insert(S3Service::start(S3Settings::default()).await?).endpoint.clone(),
         };
+        let registry = match given(shared::REGISTRY) {
+            Some(url) => url,
+            None => started.3.insert(SchemaRegistry::start().await?).url(),
+        };
         let key = |variable, own: &str| given(variable).unwrap_or_else(|| own.to_owned());
         Ok(Self {
             bootstrap,
             postgres,
             s3,
+            registry,
             s3_access_key: key(shared::S3_ACCESS_KEY, ACCESS_KEY),
             s3_secret_key: key(shared::S3_SECRET_KEY, SECRET_KEY),
             _started: started,
@@ -46,11 +52,12 @@ impl SharedServices {
     }
 
     /// What tests read, see [`couplet_harness::shared`].
-    pub fn environment(&self) -> [(&'static str, &str); 5] {
+    pub fn environment(&self) -> [(&'static str, &str); 6] {
         [
             (shared::BOOTSTRAP, &self.bootstrap),
             (shared::POSTGRES, &self.postgres),
             (shared::S3, &self.s3),
+            (shared::REGISTRY, &self.registry),
             (shared::S3_ACCESS_KEY, &self.s3_access_key),
             (shared::S3_SECRET_KEY, &self.s3_secret_key),
         ]
