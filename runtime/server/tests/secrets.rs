@@ -141,8 +141,7 @@ fn plant_and_look(bootstrap: &str) {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("[hidden]"), "{answer}");
     let answer = worker.ask("PUT", "/connectors/refused/config", &refused);
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("[hidden]"), "{answer}");
-    let unknown = serde_json::json!({"connector.class": from_env});
-    let answer = worker.ask("PUT", "/connectors/unknown/config", &unknown);
+    let answer = worker.ask("PUT", "/connectors/unknown/config", &serde_json::json!({"connector.class": from_env}));
     assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("[hidden]"), "{answer}");
 
     // Reads the file that a placeholder names.

@@ -41,7 +41,8 @@ fn bucket(input: &[u8]) {
 
 #[test]
 fn malformed_input_is_an_error_and_nothing_worse() {
-    let rows: [(&str, fn(&[u8]), &[&[u8]]); 3] = [
+    type Row<'a> = (&'a str, fn(&[u8]), &'a [&'a [u8]]);
+    let rows: [Row<'_>; 3] = [
         (
             "joda-pattern",
             pattern,

@@ -22,6 +22,7 @@ mod offsets;
 mod preflight;
 #[cfg(test)]
 mod refusal_tests;
+mod restarts;
 mod runner;
 #[cfg(test)]
 mod seeded_random;

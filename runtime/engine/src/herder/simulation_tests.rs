@@ -1,9 +1,8 @@
 //! Herders of a group under a seeded schedule: workers crash, come back and fall behind, answers are lost, users change
 //! connectors meanwhile. Time and order are the schedule's, so a seed says it all.
 //!
-//! Checked at each step: OWN1, a task runs on one worker only. Checked once nothing happens any more and the delay for lost
-//! work is over: OWN2, every connector and task runs; OWN3, no worker has more than one of them above another; CFG2, nothing
-//! runs that is not configured.
+//! Checked at each step: OWN1, a task runs on one worker only. Checked when nothing happens any more and the delay is over:
+//! OWN2, every connector and task runs; OWN3, no worker has more than one of them above another; CFG2, nothing else runs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,7 +21,7 @@ use crate::worker::{TargetState, TaskId};
 
 const SEEDS: u64 = 1500;
 const DELAY_MS: i64 = 1000;
-/// Far more rounds than any settling takes; who needs more never settles.
+/// Far more rounds than any settling takes.
 const SETTLE_MAX: usize = 600;
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]

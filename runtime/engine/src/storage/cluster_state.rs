@@ -284,7 +284,8 @@ mod tests {
     fn fencing_is_due_after_each_new_set_and_outlives_the_connector() {
         let count = |tasks| ConfigRecord::TasksFencing("c".into(), tasks);
         let removed = || ConfigRecord::Connector("c".into(), None);
-        let rows: Vec<(Vec<ConfigRecord>, (u64, Option<u32>, bool))> = vec![
+        type Row = (Vec<ConfigRecord>, (u64, Option<u32>, bool));
+        let rows: Vec<Row> = vec![
             (vec![connector("a")], (0, None, false)),
             (vec![connector("a"), task(0, "x"), commit(1)], (1, None, true)),
             (vec![connector("a"), task(0, "x"), commit(1), count(1)], (1, Some(1), false)),

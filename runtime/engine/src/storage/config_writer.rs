@@ -129,7 +129,8 @@ mod tests {
         let connector = || ConfigRecord::Connector("c".into(), None);
         let task = |task| ConfigRecord::Task(TaskId { connector: "c".into(), task }, Props::new());
         let commit = || ConfigRecord::Commit("c".into(), 2);
-        let rows: [(Vec<ConfigRecord>, &[(bool, usize)]); 5] = [
+        type Row<'a> = (Vec<ConfigRecord>, &'a [(bool, usize)]);
+        let rows: [Row<'_>; 5] = [
             (vec![target(), connector()], &[(true, 2)]),
             (vec![connector(), target()], &[(true, 2)]),
             (vec![target()], &[(false, 1)]),

@@ -25,8 +25,10 @@ pub fn unknown_keys(infos: &ConfigInfos, props: &Props) -> Vec<UnknownKey> {
 fn nearest(key: &str, known: &[&str]) -> Option<String> {
     // A slip changes a letter or two, in a long key perhaps a word's ending.
     let limit = 2.max(key.len() / 5);
-    let rated = known.iter().map(|candidate| (distance(key, candidate), *candidate));
-    rated.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate.to_owned())
+    // Of two that are as near, the one of the same length: letters change places more often than they get lost.
+    let rated =
+        known.iter().map(|candidate| (distance(key, candidate), key.len().abs_diff(candidate.len()), *candidate));
+    rated.filter(|(distance, ..)| *distance <= limit).min().map(|(.., candidate)| candidate.to_owned())
 }
 
 /// Letters to insert, remove or change to get from `a` to `b` (Levenshtein).

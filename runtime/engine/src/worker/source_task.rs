@@ -231,10 +231,11 @@ impl SourceLoop<'_> {
                     }
                 }
                 durable = self.flow.commit.finished() => return Ok(Turn::Committed(durable)),
-                outcome = step(&mut self.flow.transactions) => match self.flow.ended(outcome)? {
-                    Some(durable) => return Ok(Turn::Committed(durable)),
-                    None => {}
-                },
+                outcome = step(&mut self.flow.transactions) => {
+                    if let Some(durable) = self.flow.ended(outcome)? {
+                        return Ok(Turn::Committed(durable));
+                    }
+                }
                 () = until(due) => self.flow.commit()?,
                 held = settled(&mut self.flow.hold) => {
                     match held {
