@@ -84,6 +84,45 @@ async fn a_source_delivers_in_order_commits_and_resumes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn skipped_records_of_a_source_can_go_to_a_dead_letter_queue() {
+    for_each_broker(async |bootstrap| {
+        let (name, topic, letters) = (unique("buried"), unique("topic"), unique("letters"));
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let settings = [
+            SOURCE,
+            ("topic", topic.as_str()),
+            ("count", "130"),
+            ("transforms", "narrow"),
+            ("transforms.narrow.type", "org.apache.kafka.connect.transforms.Cast$Value"),
+            ("transforms.narrow.spec", "int8"),
+            ("errors.tolerance", "all"),
+            ("couplet.errors.deadletterqueue.topic.name", letters.as_str()),
+            ("couplet.errors.deadletterqueue.topic.replication.factor", "1"),
+        ];
+        bench.start(&name, &settings, TargetState::Started);
+        assert_eq!(texts(&read(&bootstrap, &topic, 128).await), numbers(0..128));
+        let buried = read(&bootstrap, &letters, 2).await;
+        traces(&name).wait("a commit of everything", |t| t.committed.lock().unwrap().last() == Some(&130)).await;
+        for (letter, number) in buried.iter().zip(128..) {
+            let value: serde_json::Value = serde_json::from_slice(letter.value.as_deref().unwrap()).unwrap();
+            assert_eq!(value["payload"], number.to_string());
+            let header = |name: &str| {
+                let found = letter.headers.iter().find(|(key, _)| **key == *format!("__connect.errors.{name}"));
+                String::from_utf8(found.unwrap_or_else(|| panic!("no {name}")).1.clone().unwrap().to_vec()).unwrap()
+            };
+            assert_eq!(header("topic"), topic);
+            assert_eq!(header("source.partition"), r#"{"source":"numbers"}"#);
+            assert_eq!(header("source.offset"), format!("{{\"next\":{}}}", number + 1));
+            assert_eq!((header("connector.name"), header("stage")), (name.clone(), "TRANSFORMATION".to_owned()));
+            assert_eq!(header("exception.class.name"), "org.apache.kafka.connect.errors.DataException");
+        }
+        bench.worker.shutdown().await;
+        assert_eq!(stored_offset(&bench, &name).await, Some(130));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_offset_without_a_record_follows_the_records_before_it() {
     for_each_broker(async |bootstrap| {
         let (name, topic) = (unique("moved"), unique("topic"));

@@ -1,4 +1,4 @@
-//! The dead letter queue: a topic that takes records a sink could not process, as they were read.
+//! The dead letter queue: a topic that takes records which could not be processed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,10 +16,26 @@ use crate::worker::TaskId;
 /// Prefix of the headers that describe the error.
 const PREFIX: &str = "__connect.errors.";
 
+/// Where a dead letter came from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// The topic, partition and offset of the record.
+    Kafka,
+    /// A source, at its own partition and offset, in JSON.
+    Source {
+        /// Which part of the source.
+        partition: &'a str,
+        /// Where in it.
+        offset: &'a str,
+    },
+}
+
 /// A record for the queue: as it was read, or as near to that as can be.
 pub struct DeadLetter<'a> {
     /// The record.
     pub record: &'a ConsumedRecord,
+    /// Where it came from.
+    pub origin: Origin<'a>,
     /// Why it is here.
     pub failed: &'a StageError,
 }
@@ -89,17 +105,26 @@ impl DeadLetterQueue {
     /// # Errors
     /// When it cannot be written.
     pub async fn send(&self, letter: &DeadLetter<'_>) -> Result<()> {
-        let record = letter.record;
-        let mut headers = record.headers.clone();
+        self.post(letter.record, &self.headers(letter)).await
+    }
+
+    /// The headers that a letter is written with: the record's own, and those about the error.
+    pub(super) fn headers(&self, letter: &DeadLetter<'_>) -> Vec<(Arc<str>, Option<Bytes>)> {
+        let mut headers = letter.record.headers.clone();
         if self.context_headers {
             headers.extend(self.context(letter));
         }
+        headers
+    }
+
+    /// Writes `record` with `headers` instead of its own.
+    pub(super) async fn post(&self, record: &ConsumedRecord, headers: &[(Arc<str>, Option<Bytes>)]) -> Result<()> {
         let outgoing = Outgoing {
             topic: &self.topic,
             partition: None,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            headers: &headers,
+            headers,
             timestamp: record.timestamp,
             token: 0,
         };
@@ -142,10 +167,15 @@ impl DeadLetterQueue {
     fn context(&self, letter: &DeadLetter<'_>) -> Vec<(Arc<str>, Option<Bytes>)> {
         let (record, failed) = (letter.record, letter.failed);
         let header = |name: &str, value: String| (Arc::from(format!("{PREFIX}{name}")), Some(Bytes::from(value)));
-        vec![
-            header("topic", record.topic.to_string()),
-            header("partition", record.partition.to_string()),
-            header("offset", record.offset.to_string()),
+        let place = match letter.origin {
+            Origin::Kafka => {
+                [header("partition", record.partition.to_string()), header("offset", record.offset.to_string())]
+            }
+            Origin::Source { partition, offset } => {
+                [header("source.partition", partition.to_owned()), header("source.offset", offset.to_owned())]
+            }
+        };
+        let about = [
             header("connector.name", self.task.connector.to_string()),
             header("task.id", self.task.task.to_string()),
             header("stage", failed.stage.name().to_owned()),
@@ -153,6 +183,7 @@ impl DeadLetterQueue {
             header("exception.class.name", failed.error.class().to_owned()),
             header("exception.message", redact(failed.error.message()).into_owned()),
             header("exception.stacktrace", redact(&failed.error.trace()).into_owned()),
-        ]
+        ];
+        std::iter::once(header("topic", record.topic.to_string())).chain(place).chain(about).collect()
     }
 }

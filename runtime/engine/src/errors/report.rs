@@ -9,7 +9,7 @@ use couplet_api::sink::ErrantRecordReporter;
 use couplet_api::{Error, Result};
 use couplet_kafka::clients::ConsumedRecord;
 
-use super::{DeadLetter, DeadLetterQueue, ErrorPolicy, RecordPlace, Stage, StageError};
+use super::{DeadLetter, DeadLetterQueue, ErrorPolicy, Origin, RecordPlace, Stage, StageError};
 use crate::metrics::TaskMetrics;
 use crate::worker::{Pipeline, TaskId};
 
@@ -68,7 +68,7 @@ impl Reporter {
         };
         self.log(Some(&place), &failed);
         if let Some(queue) = &self.dead_letters {
-            let sent = queue.send(&DeadLetter { record, failed: &failed }).await;
+            let sent = queue.send(&DeadLetter { record, origin: Origin::Kafka, failed: &failed }).await;
             self.metrics.buried(sent.is_ok());
             sent?;
         }

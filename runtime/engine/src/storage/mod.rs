@@ -22,3 +22,4 @@ pub use offset_store_file::FileOffsetStore;
 pub use offset_store_kafka::KafkaOffsetStore;
 pub use offset_store_layered::LayeredOffsetStore;
 pub use offset_store_memory::MemoryOffsetStore;
+pub(crate) use offset_store_table::offset_json;

@@ -84,6 +84,15 @@ fn to_json(value: Value) -> Result<Bytes> {
     Ok(out.freeze())
 }
 
+/// A source's partition or offset as JSON, in the order of its own keys.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(crate) fn offset_json(map: &OffsetMap) -> Result<String> {
+    let json = to_json(map.to_value())?;
+    String::from_utf8(json.into()).map_err(|_| couplet_api::Error::bug("JSON is text"))
+}
+
 fn decode_key(key: &Bytes) -> Option<(String, OffsetMap)> {
     let Ok(Value::Array(items)) = read_value(key) else { return None };
     match &*items {

@@ -11,7 +11,7 @@ use couplet_api::data::{SinkRecord, TopicPartition};
 use couplet_api::error::Disposition;
 use couplet_api::sink::{ErrantRecordReporter, Offsets, SinkRequests, SinkTask, SinkTaskContext};
 use couplet_api::{Error, Kind, Result};
-use couplet_kafka::clients::{Admin, ClientSettings, ConsumedRecord, Consumer, ConsumerEvent, RecordBatch, Role};
+use couplet_kafka::clients::{ClientSettings, ConsumedRecord, Consumer, ConsumerEvent, RecordBatch, Role};
 use tokio::time::{Instant, sleep_until};
 
 use super::TaskEvent;
@@ -20,7 +20,7 @@ use super::sink_offsets::SinkOffsets;
 use super::sink_topics::SinkTopics;
 use super::task_run::{TaskRun, chance};
 use crate::connector_config::SinkConfig;
-use crate::errors::{Backoff, CurrentBatch, DeadLetterQueue, ErrantReporter, ErrorPolicy, Reporter, StageError};
+use crate::errors::{Backoff, CurrentBatch, ErrantReporter, ErrorPolicy, Reporter, StageError};
 
 /// Records handed to `put` at a time, unless `max.poll.records` says otherwise: Java's default.
 const BATCH_RECORDS_MAX: usize = 500;
@@ -97,16 +97,8 @@ async fn open_reporter(run: &TaskRun, config: &SinkConfig) -> Result<Reporter> {
     if config.dlq_topic_name.is_empty() {
         return Ok(Reporter::new(run.id.clone(), policy, None, run.metrics.clone()));
     }
-    let (worker, connector) = (&run.shared.config.props, &run.connector_props);
-    let admin = Admin::new(&ClientSettings::task_admin(worker, connector, &run.id.connector))?;
-    let mut producer = ClientSettings::task_producer(worker, connector);
-    if producer.get("client.id") == Some("connector-producer") {
-        producer = producer.with("client.id", &format!("connector-dlq-producer-{}", run.id));
-    }
-    let producer = producer.native(Role::Producer)?;
     let (topic, replicas) = (&config.dlq_topic_name, config.dlq_topic_replication_factor);
-    let context = config.dlq_context_headers_enable;
-    let queue = DeadLetterQueue::open(run.id.clone(), topic, replicas, context, &admin, &producer).await?;
+    let queue = run.open_dead_letters(topic, replicas, config.dlq_context_headers_enable).await?;
     Ok(Reporter::new(run.id.clone(), policy, Some(queue), run.metrics.clone()))
 }
 

@@ -22,7 +22,7 @@ use super::task_run::{TaskRun, chance};
 use super::topic_creation::{TopicCreation, ensure_topic};
 use super::transactions::{Boundary, Transactions};
 use crate::connector_config::SourceConfig;
-use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, Stage, StageError};
+use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, SourceLetters, Stage, StageError};
 use crate::metrics::TaskMetrics;
 use crate::worker_config::ExactlyOnce;
 
@@ -59,6 +59,8 @@ pub(super) enum Hold {
     Topic(Arc<str>, BoxFuture<'static, Result<()>>),
     /// A converter gets what it needs for the record that is ready.
     Lookup(BoxFuture<'static, Result<(), StageError>>),
+    /// A skipped record is written to the dead letter queue; its offset counts when it is.
+    Letter(u64, BoxFuture<'static, Result<()>>),
     /// The next try of a record, not before this.
     Retry(Instant),
 }
@@ -67,6 +69,7 @@ pub(super) enum Hold {
 pub(super) struct SourceFlow {
     pipeline: Pipeline,
     reporter: Reporter,
+    letters: Option<SourceLetters>,
     retry: Backoff,
     creation: TopicCreation,
     admin: Option<Admin>,
@@ -99,7 +102,7 @@ impl SourceFlow {
     ///
     /// # Errors
     /// `Kind::Config` for settings that cannot be used.
-    pub(super) fn open(run: &TaskRun, store: &ConnectorStore) -> Result<Self> {
+    pub(super) fn open(run: &TaskRun, store: &ConnectorStore, letters: Option<SourceLetters>) -> Result<Self> {
         let (shared, connector) = (&run.shared, &run.connector_props);
         let worker = &shared.config.props;
         let source = SourceConfig::parse(connector)?;
@@ -137,6 +140,7 @@ impl SourceFlow {
             pipeline,
             retry: policy.backoff(),
             reporter: Reporter::new(run.id.clone(), policy, None, run.metrics.clone()),
+            letters,
             creation,
             admin,
             sender,
@@ -262,9 +266,7 @@ impl SourceFlow {
                 Ok(None)
             }
             Err(failed) => {
-                self.reporter.report_outgoing(Some(&place_of(&before)), failed)?;
-                self.dropped += 1;
-                self.finish_unsent(&partition, position);
+                self.skip(Ready { record: before, partition, position }, failed)?;
                 Ok(None)
             }
         }
@@ -334,11 +336,7 @@ impl SourceFlow {
                 if let Some(transactions) = &self.transactions {
                     return Err(transactions.not_sent(failure));
                 }
-                let failed = not_delivered(failure);
-                self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
-                self.dropped += 1;
-                self.finish_unsent(&ready.partition, ready.position);
-                Ok(())
+                self.skip(ready, not_delivered(failure))
             }
         }
     }
@@ -351,9 +349,34 @@ impl SourceFlow {
             return Ok(());
         }
         self.retry.reset();
-        self.reporter.report_outgoing(Some(&place_of(&ready.record)), failed)?;
+        self.skip(ready, failed)
+    }
+
+    /// Goes on without a record, if that is tolerated, after it is told of and buried.
+    fn skip(&mut self, skipped: Ready, failed: StageError) -> Result<()> {
+        let Ready { record, partition, position } = skipped;
+        let bury = |letters: &SourceLetters| letters.bury(&record, &failed, &partition, &position.to_map());
+        let letter = self.letters.as_ref().map(bury).transpose()?;
+        self.reporter.report_outgoing(Some(&place_of(&record)), failed)?;
         self.dropped += 1;
-        self.finish_unsent(&ready.partition, ready.position);
+        let token = self.submitted.submit(&partition, position, 0);
+        match letter {
+            Some(letter) => self.hold = Hold::Letter(token, letter),
+            None => {
+                self.submitted.done(token);
+            }
+        }
+        Ok(())
+    }
+
+    /// A letter is durable, or could not be written.
+    ///
+    /// # Errors
+    /// The error that fails the task: a record that is skipped must be somewhere.
+    pub(super) fn buried(&mut self, outcome: Result<()>) -> Result<()> {
+        let Hold::Letter(token, _) = std::mem::replace(&mut self.hold, Hold::Free) else { return Ok(()) };
+        outcome?;
+        self.submitted.done(token);
         Ok(())
     }
 

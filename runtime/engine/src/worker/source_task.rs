@@ -76,7 +76,7 @@ async fn open(run: &TaskRun) -> Result<(SourceFlow, ConnectorStore)> {
         preflight.fence().await?;
     }
     let store = run.shared.offsets_of(&run.id.connector, &run.connector_props).await?;
-    let flow = SourceFlow::open(run, &store)?;
+    let flow = SourceFlow::open(run, &store, run.open_source_letters().await?)?;
     if exactly_once {
         let failed = |failure: Failure| Error::fatal(failure.message().to_owned()).context("cannot begin transactions");
         flow.producer().init_transactions().await.map_err(failed)?;
@@ -104,6 +104,12 @@ async fn finish_transactions(run: &TaskRun, task: &mut dyn SourceTask, flow: &mu
 /// Waits for records on their way and commits their offsets, also after a failure: what is in Kafka is in Kafka.
 async fn finish(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow, in_order: bool) {
     flow.give_up_unsent();
+    if let Hold::Letter(_, letter) = &mut flow.hold
+        && let Ok(outcome) = timeout(run.drain_timeout(), letter).await
+        && let Err(error) = flow.buried(outcome)
+    {
+        tracing::warn!(task = %run.id, %error, "a dead letter was not written at the end");
+    }
     if flow.transactions.is_some() {
         return finish_transactions(run, task, flow, in_order).await;
     }
@@ -241,6 +247,7 @@ impl SourceLoop<'_> {
                     match held {
                         Held::Topic(outcome) => self.flow.topic_looked_for(outcome, run)?,
                         Held::Lookup(outcome) => self.flow.looked_up(outcome, run)?,
+                        Held::Letter(outcome) => self.flow.buried(outcome)?,
                     }
                     return Ok(Turn::Again);
                 }
@@ -294,13 +301,15 @@ async fn until(at: Option<Instant>) {
 enum Held {
     Topic(Result<()>),
     Lookup(Result<(), StageError>),
+    Letter(Result<()>),
 }
 
-/// The outcome of looking for a topic, or of a converter's lookup; waits for ever when there is neither.
+/// The outcome of looking for a topic, of a converter's lookup, or of a dead letter; waits for ever when there is none.
 async fn settled(hold: &mut Hold) -> Held {
     match hold {
         Hold::Topic(_, outcome) => Held::Topic(outcome.await),
         Hold::Lookup(outcome) => Held::Lookup(outcome.await),
+        Hold::Letter(_, outcome) => Held::Letter(outcome.await),
         _ => std::future::pending().await,
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use couplet_api::clock::Clock;
 use couplet_api::config::Props;
+use couplet_api::{Error, Result};
+use couplet_kafka::clients::{Admin, ClientSettings, Role};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +14,7 @@ use super::offset_topics::OffsetTopics;
 use super::producers::Producers;
 use super::{Preflight, TargetState, TaskEvent, TaskId, TaskListener};
 use crate::connector_config::ConnectorConfig;
+use crate::errors::{DeadLetterQueue, SourceLetters};
 use crate::metrics::{Metrics, StartupKind, TaskMetrics, TaskState};
 use crate::plugins::Plugins;
 use crate::storage::OffsetStore;
@@ -20,6 +23,11 @@ use crate::worker_config::WorkerConfig;
 /// Bytes of records on their way through one task, unless the worker says otherwise under this key.
 pub(super) const IN_FLIGHT_BYTES_KEY: &str = "couplet.task.in.flight.bytes.max";
 const IN_FLIGHT_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
+
+/// Topic for skipped records of a source; none unless the connector names one. Kafka Connect has no such setting.
+const SOURCE_LETTERS_KEY: &str = "couplet.errors.deadletterqueue.topic.name";
+/// Its replication factor when it is created; the broker's default unless given.
+const SOURCE_LETTERS_REPLICAS_KEY: &str = "couplet.errors.deadletterqueue.topic.replication.factor";
 
 /// What all tasks of a worker share.
 pub(super) struct Shared {
@@ -114,6 +122,42 @@ impl TaskRun {
     pub(super) fn drain_timeout(&self) -> Duration {
         let graceful = millis(self.shared.config.common.task_shutdown_graceful_timeout_ms);
         self.commit_timeout().min(graceful.mul_f64(0.8))
+    }
+
+    /// Opens a dead letter queue of this task.
+    ///
+    /// # Errors
+    /// When its topic cannot be created, or settings of its clients are wrong.
+    pub(super) async fn open_dead_letters(&self, topic: &str, replicas: i16, context: bool) -> Result<DeadLetterQueue> {
+        let (worker, connector) = (&self.shared.config.props, &self.connector_props);
+        let admin = Admin::new(&ClientSettings::task_admin(worker, connector, &self.id.connector))?;
+        let mut producer = ClientSettings::task_producer(worker, connector);
+        if producer.get("client.id") == Some("connector-producer") {
+            producer = producer.with("client.id", &format!("connector-dlq-producer-{}", self.id));
+        }
+        DeadLetterQueue::open(self.id.clone(), topic, replicas, context, &admin, &producer.native(Role::Producer)?)
+            .await
+    }
+
+    /// The dead letter queue of a source, if its connector names one.
+    ///
+    /// # Errors
+    /// As [`TaskRun::open_dead_letters`], and for a replication factor that is no number.
+    pub(super) async fn open_source_letters(&self) -> Result<Option<SourceLetters>> {
+        let given = |key: &str| self.connector_props.get(key).map(str::trim).filter(|text| !text.is_empty());
+        let Some(topic) = given(SOURCE_LETTERS_KEY) else { return Ok(None) };
+        let replicas = given(SOURCE_LETTERS_REPLICAS_KEY).unwrap_or("-1");
+        let replicas = replicas.parse().ok().filter(|n: &i16| *n == -1 || *n > 0).ok_or_else(|| {
+            let key = SOURCE_LETTERS_REPLICAS_KEY;
+            Error::config(format!(
+                "Invalid value {replicas} for configuration {key}: a positive number, or -1, is expected"
+            ))
+        })?;
+        let converter = self.shared.plugins.converter("org.apache.kafka.connect.json.JsonConverter");
+        let converter = converter.ok_or_else(|| Error::bug("the JSON converter is in every worker"))?;
+        let json = (converter.create)(&Props::from_iter([("schemas.enable", "true")]), false)?;
+        let queue = self.open_dead_letters(topic, replicas, true).await?;
+        Ok(Some(SourceLetters::new(queue, json, self.metrics.clone())))
     }
 
     /// Limit for bytes on their way (invariant LIM1).
