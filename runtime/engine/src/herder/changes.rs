@@ -186,6 +186,7 @@ impl HerderState {
     /// Starts what is assigned and does not run, and stops what runs and is not assigned.
     fn follow_assignment(&mut self) {
         let Some(group) = &self.group else { return };
+        tracing::info!("Starting connectors and tasks");
         let owned = group.owned().clone();
         let mut names = owned.names();
         names.extend(self.lanes.keys().cloned());
@@ -211,6 +212,7 @@ impl HerderState {
             }
             self.then(&name, steps);
         }
+        tracing::info!("Finished starting connectors and tasks");
     }
 
     /// Forgets the states of connectors and tasks that are no more; the leader does so for all.

@@ -275,14 +275,15 @@ impl Group {
     /// Takes note of an assignment.
     pub(super) fn on_assigned(&mut self, ticket: GroupTicket, assigned: Assigned, actions: &mut Vec<Action>) -> Next {
         let assignment = &assigned.assignment;
+        // Kafka's system tests and many a script wait for the beginning of this line.
         tracing::info!(
-            generation = assigned.generation,
-            protocol = assigned.protocol.setting(),
             leader = assignment.leader_url,
             connectors = assignment.connectors.len(),
             tasks = assignment.tasks.len(),
-            delay_ms = assignment.delay_ms,
-            "Joined group and got assignment"
+            "Joined group at generation {} with protocol {} and got assignment with rebalance delay: {}",
+            assigned.generation,
+            assigned.protocol.setting(),
+            assignment.delay_ms
         );
         self.owned = Owned::new(&assignment.connectors, &assignment.tasks);
         self.phase = Phase::Joining;
