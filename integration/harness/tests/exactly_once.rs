@@ -9,7 +9,7 @@ use couplet_harness::{Deadline, eventually};
 use serde_json::json;
 
 const LINES: usize = 60_000;
-const KILLS: usize = 3;
+const KILLS: usize = 2;
 const PATIENCE_SECS: u64 = 120;
 
 /// The lines that are committed; `None` while a transaction is open at the end of the topic.

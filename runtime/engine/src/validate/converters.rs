@@ -4,6 +4,7 @@ use couplet_api::Plugin;
 use couplet_api::config::{ConfigDef, ConfigKey, ConfigValue, Default, Props, Setting};
 
 use super::config_infos::{ConfigInfo, ConfigInfos, KeyInfo};
+use super::recommended::recommended;
 use super::version_range::VersionRange;
 use crate::hash_map_order;
 use crate::plugins::Plugins;
@@ -63,13 +64,13 @@ impl Role {
         })
     }
 
-    /// Classes that can play this role.
+    /// Kafka's own classes that can play this role.
     fn recommended(self, plugins: &Plugins) -> Vec<String> {
-        let fits = |plugin: &&Plugin| match self {
+        let fits = |plugin: &Plugin| match self {
             Role::Header => matches!(plugin, Plugin::HeaderConverter(_)),
             Role::Key | Role::Value => matches!(plugin, Plugin::Converter(_)),
         };
-        plugins.all().iter().filter(fits).map(|plugin| plugin.class().to_owned()).collect()
+        recommended(plugins, fits)
     }
 }
 

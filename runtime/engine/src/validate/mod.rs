@@ -9,6 +9,7 @@ mod config_infos;
 mod connector;
 mod converters;
 mod hints;
+mod recommended;
 mod record_plugins;
 pub(crate) mod version_range;
 

@@ -6,6 +6,7 @@ use couplet_api::Plugin;
 use couplet_api::config::{ConfigDef, ConfigKey, ConfigType, ConfigValue, Default, Importance, Props, Setting, Width};
 
 use super::converters::unavailable;
+use super::recommended::recommended;
 use super::version_range::VersionRange;
 use crate::connector_config::{PREDICATES, TRANSFORMS};
 use crate::plugins::Plugins;
@@ -133,7 +134,7 @@ impl RecordPlugin {
         } else if let Some(class) = class.filter(|class| plugins.find(class, |p| self.is(p).then_some(())).is_none()) {
             errors.push(format!("Class class {class} does not implement the {} interface", self.interface()));
         }
-        let recommended = plugins.all().iter().filter(|p| self.is(p)).map(|p| p.class().to_owned()).collect();
+        let recommended = recommended(plugins, |plugin| self.is(plugin));
         let value = class.map_or(Setting::Null, |class| Setting::Str(class.to_owned()));
         (key, ConfigValue { name, value, recommended, errors, visible: true })
     }
