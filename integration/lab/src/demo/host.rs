@@ -106,7 +106,13 @@ async fn await_broker(kafka: &Kafka) -> Result<()> {
 }
 
 async fn worker(engine: Engine, bootstrap: &str, group: &str) -> Result<(Running, ConnectRest)> {
-    let settings = WorkerSettings::distributed(engine, bootstrap, group).with("offset.flush.interval.ms", "1000");
+    let settings = WorkerSettings::distributed(engine, bootstrap, group)
+        .with("offset.flush.interval.ms", "1000")
+        // A worker that was killed is missed soon, and its work goes on at once: the defaults, which are the JVM's, are ten
+        // seconds and five minutes.
+        .with("session.timeout.ms", "6000")
+        .with("heartbeat.interval.ms", "1500")
+        .with("scheduled.rebalance.max.delay.ms", "0");
     let worker = Worker::start(&settings).await?;
     let rest = worker.rest.clone();
     Ok((Running::Worker(Box::new(worker)), rest))
