@@ -92,7 +92,12 @@ impl Ranks {
     fn member(&mut self, name: &str, value: &Value, members: &Map<String, Value>) -> Value {
         match (name, value) {
             ("schema", Value::Object(schema)) if schema.contains_key("type") => value.clone(),
-            ("source", Value::Object(source)) => self.source(source),
+            // A message's position is where its log record ends: the next change begins there only while nothing else on the
+            // server writes, so messages are ranked among themselves.
+            ("source", Value::Object(source)) if members.get("op").is_some_and(|op| op == "m") => {
+                self.source(source, "message lsn")
+            }
+            ("source", Value::Object(source)) => self.source(source, "lsn"),
             ("transaction", Value::Object(transaction)) if transaction.contains_key("id") => {
                 let mut block = transaction.clone();
                 block.insert("id".to_owned(), self.rank("tx", &transaction["id"]));
@@ -111,10 +116,11 @@ impl Ranks {
         }
     }
 
-    fn source(&mut self, source: &Map<String, Value>) -> Value {
+    fn source(&mut self, source: &Map<String, Value>, position: &'static str) -> Value {
         let member = |(name, value): (&String, &Value)| {
             let value = match name.as_str() {
-                "lsn" | "xmin" => self.rank("lsn", value),
+                "lsn" => self.rank(position, value),
+                "xmin" => self.rank("lsn", value),
                 "txId" => self.rank("txId", value),
                 "sequence" if !value.is_null() => json!("<sequence>"),
                 name if TIMES.contains(&name) && !value.is_null() => {
