@@ -6,10 +6,12 @@
 
 mod bench;
 mod binary;
+mod cargo_tests;
 mod demo;
 mod dev_services;
 mod golden;
 mod mybank_schema;
+mod second_look;
 mod shared_services;
 mod tally;
 mod test_run;

@@ -3,10 +3,12 @@
 use std::fmt;
 
 /// Counted test cases.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tally {
     pub passed: u64,
     pub failed: u64,
+    /// What failed at first and passed when it was run again; counted as passed.
+    pub flaky: Vec<String>,
 }
 
 impl Tally {
@@ -14,6 +16,7 @@ impl Tally {
     pub fn add(&mut self, part: Tally) {
         self.passed += part.passed;
         self.failed += part.failed;
+        self.flaky.extend(part.flaky);
     }
 
     /// Adds the counts of a line such as `test result: ok. 3 passed; 1 failed; 0 ignored; ...` as cargo prints it.
@@ -28,16 +31,16 @@ impl Tally {
         self.failed += count("failed").unwrap_or(0);
     }
 
-    /// Counts one named check and says how it went.
-    pub fn check(&mut self, name: &str, outcome: &anyhow::Result<()>) {
+    /// Of one named check; says how it went.
+    pub fn of_check(name: &str, outcome: &anyhow::Result<()>) -> Self {
         match outcome {
             Ok(()) => {
                 println!("ok {name}");
-                self.passed += 1;
+                Tally { passed: 1, ..Tally::default() }
             }
             Err(error) => {
                 println!("FAILED {name}: {error:#}");
-                self.failed += 1;
+                Tally { failed: 1, ..Tally::default() }
             }
         }
     }
@@ -64,7 +67,7 @@ mod tests {
         ] {
             tally.add_cargo_line(line);
         }
-        assert_eq!(tally, Tally { passed: 15, failed: 2 });
+        assert_eq!(tally, Tally { passed: 15, failed: 2, flaky: Vec::new() });
         assert_eq!(tally.to_string(), "15 passed, 2 failed");
     }
 }

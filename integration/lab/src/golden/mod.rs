@@ -14,6 +14,8 @@ use anyhow::Result;
 use couplet_harness::provision::cache;
 pub use suites::Suites;
 
+use self::suites::{RestRules, RestSuite};
+use crate::second_look::second_look;
 use crate::shared_services::SharedServices;
 use crate::tally::Tally;
 
@@ -38,17 +40,29 @@ pub async fn play(services: &SharedServices, filter: &str) -> Result<Tally> {
     let mut tally = Tally::default();
     let cdc: Vec<_> = suites.cdc.iter().filter(|s| s.file.contains(filter)).collect();
     if !cdc.is_empty() {
-        tally.add(cdc::play(services, &cdc).await?);
+        let play = async || cdc::play(services, &cdc).await.unwrap_or_else(|error| broken("cdc", &error));
+        tally.add(second_look("cdc/replay.py", play().await, play).await);
     }
     let rest: Vec<_> = suites.rest.iter().filter(|s| s.name().contains(filter)).collect();
     // Each has a broker and a worker of its own and waits most of its time.
     for together in rest.chunks(REST_TOGETHER) {
-        let plays = together.iter().map(|suite| rest::play(suite, &suites.rest_rules));
-        for played in futures::future::join_all(plays).await {
-            tally.add(played?);
+        let plays = together.iter().map(|suite| rest_suite(suite, &suites.rest_rules));
+        for (suite, played) in together.iter().zip(futures::future::join_all(plays).await) {
+            let again = async || rest_suite(suite, &suites.rest_rules).await;
+            tally.add(second_look(&suite.name(), played, again).await);
         }
     }
     Ok(tally)
+}
+
+async fn rest_suite(suite: &RestSuite, rules: &RestRules) -> Tally {
+    rest::play(suite, rules).await.unwrap_or_else(|error| broken(&suite.name(), &error))
+}
+
+/// A part that did not come to an end.
+fn broken(part: &str, error: &anyhow::Error) -> Tally {
+    println!("FAILED golden {part}: {error:#}");
+    Tally { failed: 1, ..Tally::default() }
 }
 
 /// Compares what happened with what is listed, and says each difference between the two.
