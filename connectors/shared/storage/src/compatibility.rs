@@ -1,12 +1,15 @@
-//! Whether a record still fits the schema of the open file: `schema.compatibility`.
+//! Whether a record still fits the schema of the open file: `schema.compatibility`. Confluent's sinks compare schemas as
+//! Kafka does, but for parameters.
 
 use std::collections::BTreeMap;
 
-use couplet_api::data::{Schema, SchemaRef, Type};
+use couplet_api::data::{
+    Projector, SCHEMA_PROJECTOR_EXCEPTION, Schema, SchemaRef, Type, Value, parameters_differ, parameters_text,
+};
 use couplet_api::{Error, Result};
 
-/// The class clients see when schemas cannot be reconciled.
-pub(crate) const SCHEMA_PROJECTOR_EXCEPTION: &str = "org.apache.kafka.connect.errors.SchemaProjectorException";
+/// Compares what both schemas have of parameters other than documentation.
+const PROJECTOR: Projector = Projector::with_parameter_rule(check_parameters);
 
 /// Parameters that mark an enumeration.
 const ENUM_PARAMETERS: [&str; 3] =
@@ -70,15 +73,22 @@ impl Compatibility {
     }
 }
 
-/// An error of class `SchemaProjectorException`.
-pub(crate) fn mismatch(message: impl Into<String>) -> Error {
+/// `value` of `source` as a value of the open file's schema.
+///
+/// # Errors
+/// `Kind::Data` (`SchemaProjectorException`) when the schemas cannot be reconciled.
+pub fn project(source: &SchemaRef, value: &Value, target: &SchemaRef) -> Result<Value> {
+    if Schema::same(source, target) { Ok(value.clone()) } else { PROJECTOR.project(source, value, target) }
+}
+
+fn mismatch(message: impl Into<String>) -> Error {
     Error::data(message).with_class(SCHEMA_PROJECTOR_EXCEPTION)
 }
 
 /// Whether values of `source` can be projected to `target`, at every level.
 fn projects(source: &SchemaRef, target: &SchemaRef) -> bool {
-    if !types_match(source.kind(), target.kind()) || source.name() != target.name() || !parameters_match(source, target)
-    {
+    let types_match = source.kind() == target.kind() || source.kind().is_promotable_to(target.kind());
+    if !types_match || source.name() != target.name() || !parameters_match(source, target) {
         return false;
     }
     if source.is_optional() && !target.is_optional() && target.default().is_none() {
@@ -109,20 +119,28 @@ fn fields_project(source: &SchemaRef, target: &SchemaRef) -> bool {
         && missing.all(|schema| schema.is_optional() || schema.default().is_some())
 }
 
-/// Equal, or a number that fits into a wider one.
-pub(crate) fn types_match(source: Type, target: Type) -> bool {
-    let width = |kind| {
-        [Type::Int8, Type::Int16, Type::Int32, Type::Int64, Type::Float32, Type::Float64]
-            .iter()
-            .position(|k| *k == kind)
-    };
-    source == target || matches!((width(source), width(target)), (Some(a), Some(b)) if a <= b)
+/// The rule of Confluent's projector, texts included.
+fn check_parameters(source: &Schema, target: &Schema) -> Result<()> {
+    if source.parameters().is_empty() || target.parameters().is_empty() || parameters_match(source, target) {
+        return Ok(());
+    }
+    if is_enum(source) && is_enum(target) {
+        return Err(mismatch(format!(
+            "Schema parameters mismatch. Source parameter: {} is not a subset of target parameters: {}",
+            parameters_text(source),
+            parameters_text(target)
+        )));
+    }
+    Err(parameters_differ(source, target))
+}
+
+fn is_enum(schema: &Schema) -> bool {
+    ENUM_PARAMETERS.iter().any(|name| schema.parameter(name).is_some())
 }
 
 /// Equal but for documentation; the symbols of an enumeration may be a part of the target's.
-pub(crate) fn parameters_match(source: &Schema, target: &Schema) -> bool {
+fn parameters_match(source: &Schema, target: &Schema) -> bool {
     let (from, to) = (meaningful(source), meaningful(target));
-    let is_enum = |schema: &Schema| ENUM_PARAMETERS.iter().any(|name| schema.parameter(name).is_some());
     match is_enum(source) && is_enum(target) {
         true => from.iter().all(|(name, value)| to.get(name) == Some(value)),
         false => from == to,
@@ -195,6 +213,44 @@ mod tests {
         ];
         for (schema, current, want) in rows {
             assert_eq!(Compatibility::Full.closes_file(Some(&schema), Some(&current)).expect("versions"), want);
+        }
+    }
+
+    #[test]
+    fn projection_ignores_documentation_and_lets_enumerations_grow() {
+        let with = |parameters: &[(&str, &str)]| {
+            let builder = SchemaBuilder::new(Type::Int32);
+            parameters.iter().fold(builder, |b, (name, value)| b.parameter(*name, *value)).build()
+        };
+        const ENUM: &str = "io.confluent.connect.avro.Enum";
+        let few = with(&[(ENUM, "Color"), ("Color.RED", "RED")]);
+        let many = with(&[(ENUM, "Color"), ("Color.RED", "RED"), ("Color.BLUE", "BLUE")]);
+        let documented = with(&[("connect.record.doc", "x"), ("io.confluent.connect.avro.field.doc.a", "y")]);
+        let rows = [
+            (&few, &many, None),
+            (&documented, &with(&[("connect.record.namespace", "z")]), None),
+            (&with(&[]), &with(&[("a", "1")]), None),
+            (
+                &with(&[("a", "1")]),
+                &with(&[("a", "2")]),
+                Some("Schema parameters not equal. source parameters: {a=1} and target parameters: {a=2}"),
+            ),
+            (
+                &many,
+                &few,
+                Some(
+                    "Schema parameters mismatch. Source parameter: {io.confluent.connect.avro.Enum=Color, \
+                     Color.RED=RED, Color.BLUE=BLUE} is not a subset of target parameters: \
+                     {io.confluent.connect.avro.Enum=Color, Color.RED=RED}",
+                ),
+            ),
+        ];
+        for (source, target, want) in rows {
+            match (project(source, &Value::Int32(1), target), want) {
+                (Ok(value), None) => assert_eq!(value, Value::Int32(1)),
+                (Err(error), Some(want)) => assert_eq!(error.message(), want),
+                (got, want) => panic!("{got:?} where {want:?} was expected"),
+            }
         }
     }
 }

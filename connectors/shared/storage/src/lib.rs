@@ -9,5 +9,4 @@ pub mod gzip;
 pub mod joda;
 pub mod naming;
 pub mod partition;
-pub mod project;
 pub mod rotate;

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::{DATE, DECIMAL, DECIMAL_SCALE, TIME, TIMESTAMP, Value};
@@ -54,6 +55,25 @@ impl Type {
         }
     }
 
+    /// Whether this is a number that a field of type `wider` can hold after Java's widening.
+    pub const fn is_promotable_to(self, wider: Type) -> bool {
+        const fn width(kind: Type) -> Option<u8> {
+            match kind {
+                Type::Int8 => Some(0),
+                Type::Int16 => Some(1),
+                Type::Int32 => Some(2),
+                Type::Int64 => Some(3),
+                Type::Float32 => Some(4),
+                Type::Float64 => Some(5),
+                _ => None,
+            }
+        }
+        match (width(self), width(wider)) {
+            (Some(own), Some(wider)) => own <= wider,
+            _ => false,
+        }
+    }
+
     /// Whether values of this type have no parts.
     pub const fn is_primitive(self) -> bool {
         !matches!(self, Type::Array | Type::Map | Type::Struct)
@@ -98,6 +118,16 @@ pub struct Schema {
     field_index: HashMap<Arc<str>, usize>,
     key: Option<SchemaRef>,
     value: Option<SchemaRef>,
+}
+
+/// Type and name, as Java's `Schema.toString` prints them: `Schema{bank.Value:STRUCT}`.
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "Schema{{{name}:{}}}", self.kind.name()),
+            None => write!(f, "Schema{{{}}}", self.kind.name()),
+        }
+    }
 }
 
 /// Structural equality; the order of parameters does not count, as in Java's `Map.equals`.

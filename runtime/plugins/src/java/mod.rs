@@ -23,4 +23,4 @@ pub use hash_map::HashMapOrder;
 pub(crate) use numbers::{decimal_problem, low_bits, parse_double};
 pub use record_text::record_text;
 pub use regex::JavaRegex;
-pub(crate) use string::{schema_text, to_string};
+pub(crate) use string::to_string;

@@ -34,5 +34,5 @@ pub fn record_text(record: &Record) -> String {
 }
 
 fn schema(datum: &Datum) -> String {
-    datum.schema.as_ref().map_or_else(|| "null".to_owned(), |s| super::schema_text(s))
+    datum.schema.as_ref().map_or_else(|| "null".to_owned(), |s| s.to_string())
 }

@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use couplet_api::data::{FloatText, Schema, Value};
+use couplet_api::data::{FloatText, Value};
 
 const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -77,12 +77,4 @@ fn append_date(out: &mut String, ms: i64) -> std::fmt::Result {
         seconds / 60 % 60,
         seconds % 60,
     )
-}
-
-/// `Schema.toString()`.
-pub(crate) fn schema_text(schema: &Schema) -> String {
-    match schema.name() {
-        Some(name) => format!("Schema{{{name}:{}}}", schema.kind().name()),
-        None => format!("Schema{{{}}}", schema.kind().name()),
-    }
 }

@@ -9,7 +9,7 @@ use super::row::{build, copy_basics, fields_of, require_map, require_struct, val
 use super::schema_cache::SchemaCache;
 use super::side::Side;
 use crate::first_problem;
-use crate::java::{DateFormat, HashMapOrder, class_of, schema_text};
+use crate::java::{DateFormat, HashMapOrder, class_of};
 
 config_def! {
     /// Settings of TimestampConverter.
@@ -67,8 +67,7 @@ impl Form {
             (_, Type::Int64) => Form::Unix,
             _ => {
                 return Err(Error::data(format!(
-                    "Schema {} does not correspond to a known timestamp type format",
-                    schema_text(schema)
+                    "Schema {schema} does not correspond to a known timestamp type format"
                 ))
                 .with_class("org.apache.kafka.connect.errors.ConnectException"));
             }

@@ -122,7 +122,7 @@ fn merge(left: &SchemaRef, right: &SchemaRef) -> SchemaRef {
 /// When something in it does not fit.
 pub(super) fn struct_value(json: &Json, schema: &SchemaRef) -> Result<Value> {
     let (Json::Object(members), Type::Struct) = (json, schema.kind()) else {
-        return Err(Error::data(format!("Not a struct schema: {}", crate::java::schema_text(schema))));
+        return Err(Error::data(format!("Not a struct schema: {schema}")));
     };
     let fields = schema.fields().iter().map(|field| match members.get(field.name()) {
         Some(member) => value(member, field.schema()),
