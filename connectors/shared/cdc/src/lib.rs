@@ -1,5 +1,6 @@
 //! What all change data capture connectors share, and nothing of any one database: Debezium's envelope, names of topics
-//! and schemas, column and table filters, semantic types, heartbeats, and the checks of its settings.
+//! and schemas, column and table filters, semantic types, heartbeats, signals, the state of incremental snapshots,
+//! notifications, and the checks of its settings.
 //!
 //! Contract: Debezium 3.3.1.Final (`debezium-core`).
 
@@ -9,10 +10,15 @@ mod field;
 mod filter;
 mod headers;
 mod heartbeat;
+mod incremental;
+mod java_object;
 mod keys;
 mod modes;
 mod naming;
+mod notification;
 mod semantic;
+mod signal;
+mod signal_file;
 mod snapshot;
 pub mod time;
 mod transaction;
@@ -23,10 +29,15 @@ pub use field::{Check, Field, Group, config_def, invalid, validate};
 pub use filter::{ColumnFilter, Patterns, TableFilter, TableId};
 pub use headers::{ContextHeaders, NEW_KEY, OLD_KEY};
 pub use heartbeat::Heartbeat;
+pub use incremental::{DataCollection, IncrementalOffset, IncrementalState, expanded};
+pub use java_object::{JavaObject, RowKey, java_map_order, java_set_order, key_from_hex, key_to_hex};
 pub use keys::KeyColumns;
 pub use modes::{BinaryMode, DecimalMode, TimeMode};
 pub use naming::{NameAdjustment, Replacement, Routing, TopicNaming};
+pub use notification::{Notice, Notifications, Snapshot};
 pub use semantic::*;
+pub use signal::{Action, Condition, Signal, SnapshotRequest};
+pub use signal_file::SignalFile;
 pub use snapshot::{SnapshotMarker, source_schema};
 pub use transaction::{TransactionTopic, transaction_block_schema};
 

@@ -17,6 +17,8 @@ pub enum SnapshotMarker {
     LastInDataCollection,
     /// Last of the snapshot.
     Last,
+    /// Of an incremental snapshot.
+    Incremental,
     /// Not a snapshot record.
     False,
 }
@@ -41,6 +43,7 @@ impl SnapshotMarker {
             SnapshotMarker::FirstInDataCollection => "first_in_data_collection",
             SnapshotMarker::LastInDataCollection => "last_in_data_collection",
             SnapshotMarker::Last => "last",
+            SnapshotMarker::Incremental => "incremental",
             SnapshotMarker::False => "false",
         }
     }
