@@ -1,115 +1,216 @@
-//! cargo's own tests, with a second look at the few that fail.
+//! cargo's own tests: built by cargo, started by us, so that those that wait for services wait side by side.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::thread::available_parallelism;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use couplet_harness::provision::cache;
 use couplet_harness::worker::Engine;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use futures::{StreamExt, stream};
+use serde::Deserialize;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::second_look::FAILURES_MAX;
 use crate::shared_services::SharedServices;
 use crate::tally::Tally;
 
-/// Runs the tests of `filter` (all when missing).
+/// Longest run of one program: what takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// Runs the tests of `filter` (all when missing), told where `services` and the worker's binary are.
 ///
 /// # Errors
-/// When cargo cannot be started.
+/// When the tests do not compile.
 pub async fn run(services: &SharedServices, engine: &Engine, filter: Option<&str>) -> Result<Tally> {
     let Engine::Couplet(binary) = engine else { bail!("the tests are about our own binary") };
-    let cargo = |arguments: &[String]| {
-        let mut command = Command::new("cargo");
-        command.args(["test", "--quiet", "--no-fail-fast"]).args(arguments);
-        command.envs(services.environment()).env("COUPLET_BIN", binary).current_dir(cache::repository());
-        command
-    };
-    let first = Seen::of(cargo(&selection(filter).await?)).await?;
-    let failed = first.failures.len() as u64;
-    // When names and counts differ, something did not compile or was killed.
-    if failed == 0 || failed > FAILURES_MAX || failed != first.tally.failed {
-        return Ok(first.tally);
+    let mut environment: Vec<(&str, &OsStr)> =
+        services.environment().into_iter().map(|(name, value)| (name, OsStr::new(value))).collect();
+    environment.push(("COUPLET_BIN", binary.as_os_str()));
+    let selection = Selection::of(filter).await?;
+    let programs = build(&selection.targets).await?;
+    let names: Vec<String> = selection.names.clone().into_iter().collect();
+    let at_once = available_parallelism().map_or(1, usize::from);
+    let mut seen: Vec<(&Program, Seen)> = stream::iter(&programs)
+        .map(async |program| (program, program.run(&environment, &names).await))
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    let failures: u64 = seen.iter().map(|(_, seen)| seen.tally.failed).sum();
+    if failures <= FAILURES_MAX {
+        for (program, seen) in &mut seen {
+            program.look_again(&environment, seen).await;
+        }
     }
-    let mut again = Tally::default();
-    for target in &first.targets {
-        println!("AGAIN {target}: {}", first.failures.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-        let mut arguments: Vec<String> = target.split_whitespace().map(str::to_owned).collect();
-        arguments.extend(["--", "--exact", "--test-threads=1"].map(str::to_owned));
-        arguments.extend(first.failures.iter().cloned());
-        again.add(Seen::of(cargo(&arguments)).await?.tally);
-    }
-    if again.failed > 0 || again.passed < failed {
-        return Ok(first.tally);
-    }
-    let passed = first.tally.passed + failed;
-    Ok(Tally { passed, failed: 0, flaky: first.failures.into_iter().collect() })
+    let mut tally = doc_tests(&selection).await?;
+    seen.into_iter().for_each(|(_, seen)| tally.add(seen.tally));
+    Ok(tally)
 }
 
-/// What cargo said.
+/// What of the tests is run.
+struct Selection {
+    /// cargo's arguments that name packages and targets.
+    targets: Vec<String>,
+    /// Part of the names of tests.
+    names: Option<String>,
+}
+
+impl Selection {
+    /// A crate of that name, golden tests, or names of tests.
+    async fn of(filter: Option<&str>) -> Result<Self> {
+        let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let Some(filter) = filter else { return Ok(Selection { targets: words(&["--workspace"]), names: None }) };
+        if filter == "golden" {
+            return Ok(Selection { targets: words(&["--workspace", "--test", "golden"]), names: None });
+        }
+        let mut list = Command::new("cargo");
+        list.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(cache::repository());
+        let metadata: serde_json::Value = serde_json::from_slice(&list.output().await?.stdout)?;
+        let packages = metadata["packages"].as_array().context("cargo metadata has no packages")?;
+        let mut named = packages.iter().filter_map(|p| p["name"].as_str());
+        let package = named.find(|name| *name == filter || name.strip_prefix("couplet-") == Some(filter));
+        Ok(match package {
+            Some(package) => Selection { targets: words(&["-p", package]), names: None },
+            None => Selection { targets: words(&["--workspace"]), names: Some(filter.to_owned()) },
+        })
+    }
+}
+
+/// A line of `cargo build --message-format=json`, as far as it is about test programs (the Cargo book, "External tools").
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    manifest_path: Option<PathBuf>,
+    executable: Option<PathBuf>,
+    target: Option<Target>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// A program with tests.
+#[derive(Debug, PartialEq, Eq)]
+struct Program {
+    /// `PACKAGE-FOLDER/TARGET`.
+    name: String,
+    executable: PathBuf,
+    /// Where cargo would run it.
+    folder: PathBuf,
+    /// Tests a crate from outside: mostly against services.
+    outside: bool,
+}
+
+impl Program {
+    fn of_line(line: &str) -> Option<Self> {
+        let message: Message = serde_json::from_str(line).ok()?;
+        let test = message.reason == "compiler-artifact" && message.profile?.test;
+        let (executable, target) = (message.executable.filter(|_| test)?, message.target?);
+        let folder = message.manifest_path?.parent()?.to_owned();
+        let name = format!("{}/{}", folder.file_name()?.to_string_lossy(), target.name);
+        Some(Program { name, executable, folder, outside: target.kind.iter().any(|kind| kind == "test") })
+    }
+
+    /// Runs it and says what it said.
+    async fn run(&self, environment: &[(&str, &OsStr)], arguments: &[String]) -> Seen {
+        let mut command = Command::new(&self.executable);
+        command.arg("--quiet").args(arguments).current_dir(&self.folder).kill_on_drop(true);
+        command.envs(environment.iter().copied()).env("CARGO_MANIFEST_DIR", &self.folder).stdin(Stdio::null());
+        let mut seen = Seen::default();
+        let ended = match timeout(PATIENCE, command.output()).await {
+            Err(_) => Some(format!("no end after {PATIENCE:?}")),
+            Ok(Ok(done)) => {
+                let said =
+                    [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+                said.lines().for_each(|line| seen.add(line));
+                println!("{}:{}", self.name, said.trim_end());
+                if done.status.success() { None } else { Some(done.status.to_string()) }
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+        };
+        if let Some(end) = ended.filter(|_| seen.tally.failed == 0) {
+            // It was killed or could not start: no line says so.
+            println!("FAILED {}: {end}", self.name);
+            seen.tally.failed += 1;
+        }
+        seen
+    }
+
+    /// Runs again what failed; see [`crate::second_look`].
+    async fn look_again(&self, environment: &[(&str, &OsStr)], seen: &mut Seen) {
+        let failed = seen.failures.len() as u64;
+        if failed == 0 || failed != seen.tally.failed {
+            return;
+        }
+        println!("AGAIN {}: {failed} failed", self.name);
+        let mut arguments = ["--exact", "--test-threads=1"].map(str::to_owned).to_vec();
+        arguments.extend(seen.failures.iter().cloned());
+        let again = self.run(environment, &arguments).await;
+        if again.tally.failed == 0 && again.tally.passed == failed {
+            seen.tally.failed = 0;
+            seen.tally.passed += failed;
+            seen.tally.flaky.extend(seen.failures.iter().map(|test| format!("{} {test}", self.name)));
+        }
+    }
+}
+
+/// Builds the test programs; those that wait for services come first.
+async fn build(targets: &[String]) -> Result<Vec<Program>> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--quiet", "--no-run", "--message-format=json-render-diagnostics"]).args(targets);
+    let done = cargo.current_dir(cache::repository()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
+    ensure!(done.status.success(), "the tests do not compile");
+    let mut programs: Vec<_> = String::from_utf8(done.stdout)?.lines().filter_map(Program::of_line).collect();
+    programs.sort_by_key(|program| !program.outside);
+    Ok(programs)
+}
+
+/// The examples in documentation, which only cargo can run.
+async fn doc_tests(selection: &Selection) -> Result<Tally> {
+    if selection.targets.iter().any(|argument| argument == "--test") {
+        return Ok(Tally::default());
+    }
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--quiet", "--doc"]).args(&selection.targets).args(&selection.names);
+    let done = cargo.current_dir(cache::repository()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
+    let mut seen = Seen::default();
+    let said = String::from_utf8_lossy(&done.stdout);
+    said.lines().for_each(|line| seen.add(line));
+    println!("documentation:{}", said.trim_end());
+    if !done.status.success() && seen.tally.failed == 0 {
+        println!("FAILED documentation: {}", done.status);
+        seen.tally.failed += 1;
+    }
+    Ok(seen.tally)
+}
+
+/// What a test program said.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     tally: Tally,
     /// Names of failed tests.
     failures: BTreeSet<String>,
-    /// Arguments that name the targets they are in, as cargo gives them "to rerun".
-    targets: BTreeSet<String>,
 }
 
 impl Seen {
-    /// Runs `cargo` to its end, passing on what it says.
-    async fn of(mut cargo: Command) -> Result<Self> {
-        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = cargo.spawn()?;
-        let mut output = BufReader::new(child.stdout.take().context("no output of cargo")?).lines();
-        let mut errors = BufReader::new(child.stderr.take().context("no errors of cargo")?).lines();
-        let (mut seen, mut open) = (Seen::default(), (true, true));
-        while open.0 || open.1 {
-            let line = tokio::select! {
-                line = output.next_line(), if open.0 => line?.or_else(|| { open.0 = false; None }),
-                line = errors.next_line(), if open.1 => line?.or_else(|| { open.1 = false; None }),
-            };
-            if let Some(line) = line {
-                println!("{line}");
-                seen.add(&line);
-            }
-        }
-        if !child.wait().await?.success() && seen.tally.failed == 0 {
-            // Something did not compile or was killed: no line says so.
-            println!("FAILED cargo test");
-            seen.tally.failed += 1;
-        }
-        Ok(seen)
-    }
-
     fn add(&mut self, line: &str) {
         self.tally.add_cargo_line(line);
         if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----")) {
             self.failures.insert(name.to_owned());
         }
-        if let Some((_, target)) = line.split_once("to rerun pass `") {
-            self.targets.insert(target.trim_end_matches('`').to_owned());
-        }
     }
-}
-
-/// cargo's own arguments for a filter: a crate of that name, golden tests, or test names.
-async fn selection(filter: Option<&str>) -> Result<Vec<String>> {
-    let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-    let Some(filter) = filter else { return Ok(words(&["--workspace"])) };
-    if filter == "golden" {
-        return Ok(words(&["--workspace", "--test", "golden"]));
-    }
-    let mut list = Command::new("cargo");
-    list.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(cache::repository());
-    let metadata: serde_json::Value = serde_json::from_slice(&list.output().await?.stdout)?;
-    let packages = metadata["packages"].as_array().context("cargo metadata has no packages")?;
-    let named = packages.iter().filter_map(|p| p["name"].as_str());
-    let package = named.into_iter().find(|name| *name == filter || name.strip_prefix("couplet-") == Some(filter));
-    Ok(match package {
-        Some(package) => words(&["-p", package]),
-        None => words(&["--workspace", filter]),
-    })
 }
 
 #[cfg(test)]
@@ -117,24 +218,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_tests_and_their_targets_are_found() {
+    fn failed_tests_are_found() {
         let mut seen = Seen::default();
         for line in [
             "golden_pg_stream --- FAILED",
             "---- golden_pg_stream stdout ----",
             "    golden_pg_stream",
             "test result: FAILED. 8 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 53.64s",
-            "error: test failed, to rerun pass `-p couplet-postgres --test golden`",
-            "error: 1 target failed:",
-            "    `-p couplet-postgres --test golden`",
         ] {
             seen.add(line);
         }
-        let wanted = Seen {
-            tally: Tally { passed: 8, failed: 1, ..Tally::default() },
-            failures: ["golden_pg_stream".to_owned()].into(),
-            targets: ["-p couplet-postgres --test golden".to_owned()].into(),
+        let tally = Tally { passed: 8, failed: 1, ..Tally::default() };
+        assert_eq!(seen, Seen { tally, failures: ["golden_pg_stream".to_owned()].into() });
+    }
+
+    #[test]
+    fn only_test_programs_are_started() {
+        let line = |reason: &str, test: bool, executable: &str| {
+            format!(
+                r#"{{"reason":"{reason}","manifest_path":"/r/connectors/s3/Cargo.toml","target":{{"kind":["test"],"name":"golden"}},
+                   "profile":{{"test":{test}}},"executable":{executable}}}"#
+            )
         };
-        assert_eq!(seen, wanted);
+        let program = Program {
+            name: "s3/golden".to_owned(),
+            executable: "/t/golden-1".into(),
+            folder: "/r/connectors/s3".into(),
+            outside: true,
+        };
+        assert_eq!(Program::of_line(&line("compiler-artifact", true, r#""/t/golden-1""#)), Some(program));
+        for other in [
+            line("compiler-artifact", false, r#""/t/golden-1""#),
+            line("compiler-artifact", true, "null"),
+            line("build-script-executed", true, r#""/t/golden-1""#),
+            r#"{"reason":"build-finished","success":true}"#.to_owned(),
+        ] {
+            assert_eq!(Program::of_line(&other), None, "{other}");
+        }
     }
 }
