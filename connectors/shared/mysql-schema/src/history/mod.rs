@@ -4,8 +4,10 @@ mod compare;
 mod json;
 mod pretty;
 mod record;
+mod recover;
 mod store;
 
 pub use compare::{GtidOrder, is_at_or_before};
 pub use record::HistoryRecord;
+pub use recover::{Recovered, Recovery};
 pub use store::{FileHistory, HistoryStore, MemoryHistory, OnRecord};
