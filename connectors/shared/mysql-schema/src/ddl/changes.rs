@@ -99,9 +99,7 @@ impl Ddl {
         }
         let groups = events.chunk_by(|a, b| a.database == b.database);
         let accepted = groups.filter(|group| {
-            !capture.only_captured_tables
-                || group[0].database.is_empty()
-                || (capture.database)(&group[0].database)
+            !capture.only_captured_tables || group[0].database.is_empty() || (capture.database)(&group[0].database)
         });
         let changes = accepted.flat_map(|group| {
             let about: BTreeSet<_> = group.iter().filter_map(|event| event.table.clone()).collect();

@@ -27,10 +27,11 @@ impl Applied<'_> {
         if unless_there && self.tables.get(&id).is_some() {
             return Ok(());
         }
-        let like = cursor.word("LIKE") || cursor.is_sign('(') && cursor.is_word_at(1, "LIKE") && {
-            cursor.next();
-            cursor.word("LIKE")
-        };
+        let like = cursor.word("LIKE")
+            || cursor.is_sign('(') && cursor.is_word_at(1, "LIKE") && {
+                cursor.next();
+                cursor.word("LIKE")
+            };
         if like {
             return self.create_like(cursor, id);
         }
@@ -118,12 +119,7 @@ impl Applied<'_> {
     }
 
     /// One option of a table, or one token of one that is of no interest.
-    pub(super) fn option(
-        &self,
-        cursor: &mut Cursor<'_>,
-        table: &mut Table,
-        set: &mut TextSet,
-    ) -> Result<(), Failure> {
+    pub(super) fn option(&self, cursor: &mut Cursor<'_>, table: &mut Table, set: &mut TextSet) -> Result<(), Failure> {
         if cursor.word("COMMENT") {
             cursor.sign('=');
             let missing = cursor.expected("a comment in quotes");

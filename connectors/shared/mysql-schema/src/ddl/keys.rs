@@ -34,8 +34,17 @@ pub(super) fn declaration(cursor: &mut Cursor<'_>) -> Result<Option<Key>, Failur
         return columns(cursor).map(|columns| Some(Key::Unique(columns)));
     }
     let other = named
-        || cursor.is_any(&["INDEX", "KEY", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK", "PERIOD", "CLUSTERING", "VECTOR"])
-            && !is_definition(cursor);
+        || cursor.is_any(&[
+            "INDEX",
+            "KEY",
+            "FULLTEXT",
+            "SPATIAL",
+            "FOREIGN",
+            "CHECK",
+            "PERIOD",
+            "CLUSTERING",
+            "VECTOR",
+        ]) && !is_definition(cursor);
     if other {
         cursor.skip_item()?;
     }

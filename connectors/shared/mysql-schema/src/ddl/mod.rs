@@ -94,7 +94,8 @@ impl Ddl {
         self
     }
 
-    /// Whether comments of tables and columns are kept (`include.schema.comments`).
+    /// Whether comments of tables and columns are kept: for MySQL if `include.schema.comments` is set, for MariaDB, as the
+    /// original has it, unless `include.schema.changes` is off.
     #[must_use]
     pub fn with_comments(mut self, kept: bool) -> Self {
         self.comments = kept;
@@ -151,9 +152,10 @@ fn statement_length(sql: &str, tokens: &[Token]) -> usize {
     let end = tokens.iter().position(|token| token.kind == Kind::Sign(';')).unwrap_or(tokens.len());
     let head = &tokens[..end];
     let has_body = head.first().is_some_and(|token| is_word(token, &["CREATE", "ALTER"]))
-        && head.iter().take_while(|token| !is_word(token, &["TABLE", "DATABASE", "SCHEMA", "VIEW", "INDEX"])).any(
-            |token| is_word(token, &["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"]),
-        );
+        && head
+            .iter()
+            .take_while(|token| !is_word(token, &["TABLE", "DATABASE", "SCHEMA", "VIEW", "INDEX"]))
+            .any(|token| is_word(token, &["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE"]));
     if has_body { tokens.len() } else { end }
 }
 

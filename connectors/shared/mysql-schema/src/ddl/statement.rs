@@ -69,7 +69,8 @@ impl Applied<'_> {
             return self.alter_table(cursor);
         }
         if cursor.word("DATABASE") || cursor.word("SCHEMA") {
-            let named = !cursor.is_any(&["CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "READ", "ENCRYPTION", "COMMENT"]);
+            let named =
+                !cursor.is_any(&["CHARACTER", "CHARSET", "COLLATE", "DEFAULT", "READ", "ENCRYPTION", "COMMENT"]);
             let database = if named { cursor.name()? } else { self.ddl.session.database.clone() };
             return self.database_options(cursor, &database);
         }
@@ -169,8 +170,7 @@ impl Applied<'_> {
         }
         cursor.word("NOWAIT");
         let written = cursor.text();
-        let suffix =
-            cursor.any(&["RESTRICT", "CASCADE"]).map_or_else(String::new, |_| format!(" {written}"));
+        let suffix = cursor.any(&["RESTRICT", "CASCADE"]).map_or_else(String::new, |_| format!(" {written}"));
         for id in dropped {
             self.tables.remove(&id);
             let statement = format!("{prefix}{}{suffix}", quoted(&id, '`'));

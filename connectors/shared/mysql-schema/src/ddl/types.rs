@@ -28,12 +28,8 @@ const NUMBERS: &[(&str, i32)] = &[
 ];
 
 /// Words of exact types: without a precision they have ten digits.
-const DECIMALS: &[(&str, i32)] = &[
-    ("DECIMAL", jdbc::DECIMAL),
-    ("DEC", jdbc::DECIMAL),
-    ("FIXED", jdbc::DECIMAL),
-    ("NUMERIC", jdbc::NUMERIC),
-];
+const DECIMALS: &[(&str, i32)] =
+    &[("DECIMAL", jdbc::DECIMAL), ("DEC", jdbc::DECIMAL), ("FIXED", jdbc::DECIMAL), ("NUMERIC", jdbc::NUMERIC)];
 
 /// Words of text types, which may be followed by a length and a character set.
 const TEXTS: &[(&str, i32)] = &[
@@ -155,13 +151,7 @@ fn extend_type(column: &mut Column, suffix: &str) {
     column.type_expression.clone_from(&column.type_name);
 }
 
-fn text(
-    cursor: &mut Cursor<'_>,
-    column: &mut Column,
-    name: &str,
-    code: i32,
-    set: &mut TextSet,
-) -> Result<(), Failure> {
+fn text(cursor: &mut Cursor<'_>, column: &mut Column, name: &str, code: i32, set: &mut TextSet) -> Result<(), Failure> {
     set_type(column, name, code);
     if cursor.word("VARYING") {
         extend_type(column, "VARYING");
@@ -234,8 +224,7 @@ fn number(cursor: &mut Cursor<'_>, column: &mut Column) -> Result<(), Failure> {
         unsigned |= word == "UNSIGNED";
         zerofill |= word == "ZEROFILL";
     }
-    let suffixes =
-        [(precision, "PRECISION"), (signed, "SIGNED"), (unsigned, "UNSIGNED"), (zerofill, "ZEROFILL")];
+    let suffixes = [(precision, "PRECISION"), (signed, "SIGNED"), (unsigned, "UNSIGNED"), (zerofill, "ZEROFILL")];
     suffixes.into_iter().filter(|(present, _)| *present).for_each(|(_, suffix)| extend_type(column, suffix));
     Ok(())
 }
