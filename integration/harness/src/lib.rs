@@ -6,9 +6,12 @@
 //! - [`services`] starts and stops a Kafka broker, PostgreSQL and S3, each with its own ports and folder.
 //! - [`worker`] starts, kills and restarts a Connect worker of either kind.
 //! - [`clients`] speaks to them: REST, Kafka, S3, SQL.
+//! - [`lines`] are the load of most scenarios, and [`chance`] the moments at which workers are killed.
 //! - [`shared`] finds the services that `cargo x test` started for all tests.
 
+pub mod chance;
 pub mod clients;
+pub mod lines;
 pub mod services;
 pub mod shared;
 pub mod worker;

@@ -41,6 +41,8 @@ pub struct BrokerConfig {
     pub partitions_default: i32,
     /// Whether asking for the metadata of a topic creates it.
     pub auto_create_topics: bool,
+    /// Shortest session of a group's member (`group.min.session.timeout.ms`). Tests that kill members shorten it.
+    pub session_timeout_min: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -51,6 +53,7 @@ impl Default for BrokerConfig {
             storage: Storage::Memory,
             partitions_default: 1,
             auto_create_topics: true,
+            session_timeout_min: Duration::from_secs(6),
         }
     }
 }
@@ -163,6 +166,7 @@ impl Opened {
             log_dir: StrBytes::from_string(log_dir),
             partitions_default: config.partitions_default,
             auto_create_topics: config.auto_create_topics,
+            session_timeout_min: config.session_timeout_min,
             topics,
             coordinator,
             stop: CancellationToken::new(),

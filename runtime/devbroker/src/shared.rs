@@ -1,6 +1,7 @@
 //! What all connections share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::protocol::StrBytes;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) log_dir: StrBytes,
     pub(crate) partitions_default: i32,
     pub(crate) auto_create_topics: bool,
+    pub(crate) session_timeout_min: Duration,
     pub(crate) topics: Arc<Topics>,
     pub(crate) coordinator: Arc<Coordinator>,
     /// Ends every wait.

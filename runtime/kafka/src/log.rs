@@ -8,7 +8,7 @@ use couplet_api::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::clients::{
-    Admin, ClientSettings, Delivery, Followed, LogReader, Outgoing, Producer, Report, Role, Topic, TopicSpec,
+    Admin, ClientSettings, Delivery, End, Followed, LogReader, Outgoing, Producer, Report, Role, Topic, TopicSpec,
 };
 
 /// How long reading to the end may stand still: longer than a transaction that somebody left open usually lives.
@@ -69,6 +69,14 @@ impl LogClients {
         Ok(self.producer()?.admin())
     }
 
+    /// What a reader sees at first: it does not wait for transactions that somebody left open.
+    fn visible_end(&self) -> End {
+        match self.consumer.get("isolation.level") {
+            Some("read_committed") => End::Committed,
+            _ => End::Written,
+        }
+    }
+
     fn reader(&self) -> Result<Arc<LogReader>> {
         get_or_make(&self.reading, || LogReader::new(&self.consumer.native(Role::Consumer)?))
     }
@@ -96,8 +104,10 @@ pub struct TopicLog {
 }
 
 impl TopicLog {
-    /// Creates the topic if it is missing, checks an existing one, and returns once everything in it was given to
-    /// `on_record`, which is called on a thread of the clients' and must not block.
+    /// Creates the topic if it is missing, checks an existing one, and returns once everything that may be seen in it was
+    /// given to `on_record`, which is called on a thread of the clients' and must not block. Records of transactions that
+    /// are open are not waited for: those of a worker that was killed stay open until its successor, which may be the one
+    /// that is just starting, fences it.
     ///
     /// # Errors
     /// `Kind::Config` when the topic has another cleanup policy than `compact` or, if its number matters, other
@@ -125,7 +135,7 @@ impl TopicLog {
             }),
         )?;
         let log = TopicLog { followed, producer, admin, topic, partitions };
-        log.read_to_end().await?;
+        log.read_to(clients.visible_end()).await?;
         Ok(log)
     }
 
@@ -134,13 +144,18 @@ impl TopicLog {
         self.topic.name()
     }
 
-    /// Returns when everything written before the call was given to `on_record`.
+    /// Returns when everything written before the call was given to `on_record`; waits for the end of transactions that are
+    /// open.
     ///
     /// # Errors
     /// When the brokers do not say where the topic ends, or reading stands still.
     pub async fn read_to_end(&self) -> Result<()> {
+        self.read_to(End::Written).await
+    }
+
+    async fn read_to(&self, end: End) -> Result<()> {
         // Not asked of the consumer: its connection is busy waiting for new records.
-        let ends = self.admin.end_offsets(self.topic.name(), self.partitions).await?;
+        let ends = self.admin.end_offsets(self.topic.name(), self.partitions, end).await?;
         let mut positions = self.followed.positions();
         let reached = |now: &std::collections::HashMap<i32, i64>| {
             ends.iter().all(|(partition, end)| *end <= now.get(partition).copied().unwrap_or(0))

@@ -92,6 +92,9 @@ async fn only_committed_records_are_seen() {
         writer.transaction("given up").await;
         writer.producer.abort_transaction(Duration::from_secs(10)).await.expect("aborted");
         writer.transaction("left open").await;
+        // Who opens the topic now sees what is committed: a worker must start although one that was killed left this behind.
+        let (newcomer, seen_at_once) = committed(&bootstrap, &topic).await;
+        assert_eq!(*seen_at_once.lock().unwrap(), ["committed"]);
         // Reading to the end waits for whoever has a transaction open: its outcome decides what the end is.
         let mut reading = Box::pin(log.read_to_end());
         assert!(tokio::time::timeout(Duration::from_millis(300), &mut reading).await.is_err(), "it waits");
@@ -100,8 +103,12 @@ async fn only_committed_records_are_seen() {
         successor.transaction("the successor's").await;
         successor.producer.commit_transaction().await.expect("committed");
         log.read_to_end().await.expect("read");
-        assert_eq!(*seen.lock().unwrap(), ["committed", "the successor's"]);
+        newcomer.read_to_end().await.expect("read");
+        for seen in [seen, seen_at_once] {
+            assert_eq!(*seen.lock().unwrap(), ["committed", "the successor's"]);
+        }
         log.close().await;
+        newcomer.close().await;
         Admin::new(&settings(&bootstrap)).unwrap().delete_topic(&topic).await.expect("deleted");
     })
     .await;

@@ -1,7 +1,9 @@
 //! A Kafka broker of one node (KRaft), from Maven artifacts.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use couplet_provision::process::{Launch, Process};
@@ -23,6 +25,8 @@ pub struct BrokerSettings {
     pub for_measurement: bool,
     /// Further listeners with TLS and SASL.
     pub secured: bool,
+    /// Shortest session of a group's member; Kafka's 6 s when `None`. A member that was killed is missed after its session.
+    pub session_timeout_min: Option<Duration>,
 }
 
 /// A running broker.
@@ -88,7 +92,7 @@ async fn await_ready(bootstrap: &str, mut check: impl FnMut() -> Result<()>) -> 
             return Ok(());
         }
         anyhow::ensure!(!deadline.is_over(), "timed out waiting for the broker at {bootstrap}");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -105,7 +109,11 @@ fn prepare(settings: BrokerSettings) -> Result<Prepared> {
     let (port, controller) = (settings.port.map_or_else(free_port, Ok)?, free_port()?);
     let (secured, extras) = if settings.secured { Some(secured::prepare(&folder)?) } else { None }.unzip();
     let properties = folder.join("server.properties");
-    fs::write(&properties, server_properties(port, controller, &folder.join("log"), extras.as_ref()))?;
+    let mut text = server_properties(port, controller, &folder.join("log"), extras.as_ref());
+    if let Some(session) = settings.session_timeout_min {
+        writeln!(text, "group.min.session.timeout.ms={}", session.as_millis())?;
+    }
+    fs::write(&properties, text)?;
     let java = Java { class_path, folder: folder.clone(), for_measurement: settings.for_measurement };
     if !folder.join("log/meta.properties").exists() {
         java.launch("kafka.tools.StorageTool", "format.log")

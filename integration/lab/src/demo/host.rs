@@ -28,20 +28,21 @@ pub struct Host {
 
 impl Host {
     /// A worker on a broker that is there already.
-    pub async fn external(bootstrap: &str, engine: Engine, group: &str) -> Result<Self> {
+    pub async fn external(bootstrap: &str, engine: Engine, group: &str, exactly_once: bool) -> Result<Self> {
         let kafka = Kafka::new(bootstrap)?;
         await_broker(&kafka).await?;
-        let (running, rest) = worker(engine, bootstrap, group).await?;
+        let (running, rest) = worker(engine, bootstrap, group, exactly_once).await?;
         Ok(Self { kafka, rest, running, _broker: None })
     }
 
     /// The embedded broker and a worker, each in a process of its own: one can be killed without the other.
-    pub async fn two_processes(binary: &Path, group: &str, folder: &Path) -> Result<Self> {
+    pub async fn two_processes(binary: &Path, group: &str, folder: &Path, exactly_once: bool) -> Result<Self> {
         let port = free_port()?;
         let broker = dev(binary, folder, port).args(["--broker-only"]).spawn()?;
         let kafka = Kafka::new(&format!("127.0.0.1:{port}"))?;
         await_broker(&kafka).await?;
-        let (running, rest) = worker(Engine::Couplet(binary.to_owned()), &kafka.bootstrap, group).await?;
+        let engine = Engine::Couplet(binary.to_owned());
+        let (running, rest) = worker(engine, &kafka.bootstrap, group, exactly_once).await?;
         Ok(Self { kafka, rest, running, _broker: Some(broker) })
     }
 
@@ -105,14 +106,18 @@ async fn await_broker(kafka: &Kafka) -> Result<()> {
     eventually(&what, Deadline::after_secs(START_SECS), || async { Ok(kafka.topics().await.ok()) }).await.map(drop)
 }
 
-async fn worker(engine: Engine, bootstrap: &str, group: &str) -> Result<(Running, ConnectRest)> {
-    let settings = WorkerSettings::distributed(engine, bootstrap, group)
+async fn worker(engine: Engine, bootstrap: &str, group: &str, exactly_once: bool) -> Result<(Running, ConnectRest)> {
+    let mut settings = WorkerSettings::distributed(engine, bootstrap, group)
         .with("offset.flush.interval.ms", "1000")
         // A worker that was killed is missed soon, and its work goes on at once: the defaults, which are the JVM's, are ten
         // seconds and five minutes.
         .with("session.timeout.ms", "6000")
         .with("heartbeat.interval.ms", "1500")
         .with("scheduled.rebalance.max.delay.ms", "0");
+    if exactly_once {
+        settings =
+            settings.with("exactly.once.source.support", "enabled").with("consumer.isolation.level", "read_committed");
+    }
     let worker = Worker::start(&settings).await?;
     let rest = worker.rest.clone();
     Ok((Running::Worker(Box::new(worker)), rest))

@@ -50,6 +50,9 @@ pub struct DemoArgs {
     /// Worker to play it on. The JVM's has no S3 connector, so with it only the topics are checked; it needs --kafka
     #[arg(long, value_enum, default_value = "couplet")]
     engine: DemoEngine,
+    /// Exactly-once sources: no change may be in the topics twice, however often the worker is killed
+    #[arg(long)]
+    exactly_once: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,8 +70,17 @@ enum DemoEngine {
 impl DemoArgs {
     /// A short run for the test suite.
     pub fn for_test(kafka: Option<String>, kill: u32) -> Self {
-        let (scenario, engine) = (Scenario::Mybank, DemoEngine::Couplet);
-        Self { scenario, length: Some(Duration::from_secs(12)), kill, kafka, seed: 42, rate: 1000, engine }
+        let (scenario, engine, exactly_once) = (Scenario::Mybank, DemoEngine::Couplet, false);
+        Self {
+            scenario,
+            length: Some(Duration::from_secs(12)),
+            kill,
+            kafka,
+            seed: 42,
+            rate: 1000,
+            engine,
+            exactly_once,
+        }
     }
 }
 
@@ -88,7 +100,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// When database, topics and objects do not agree in the end, or something could not be started.
 pub async fn run(args: &DemoArgs) -> Result<()> {
     let Scenario::Mybank = args.scenario;
-    let mut stage = Stage::set(args.kafka.as_deref(), args.engine == DemoEngine::Jvm, args.kill > 0).await?;
+    let mut stage = Stage::set(args).await?;
     let played = play(&mut stage, args).await;
     if played.is_err() {
         println!("--- the worker's last words ---\n{}", stage.worker_log_tail());
@@ -126,7 +138,7 @@ async fn play(stage: &mut Stage, args: &DemoArgs) -> Result<()> {
     settled.await.with_context(|| format!("{} of {expected} changes are in the topics", follower.distinct()))?;
     println!("latency from commit to topic: {}", follower.latency());
     follower.stop()?;
-    conclude(stage, &truth, snapshot_rows, transactions).await
+    conclude(stage, args, &truth, snapshot_rows, transactions).await
 }
 
 /// Time passes: counts are printed, the worker is killed at even distances.
@@ -171,13 +183,22 @@ async fn perform(
     }
 }
 
-async fn conclude(stage: &mut Stage, truth: &Truth, snapshot_rows: usize, transactions: u64) -> Result<()> {
+async fn conclude(
+    stage: &mut Stage,
+    args: &DemoArgs,
+    truth: &Truth,
+    snapshot_rows: usize,
+    transactions: u64,
+) -> Result<()> {
     stage.flush_sink().await?;
     stage.stop_worker().await?;
     let topics = stage.read_topics().await?;
     let mut findings = Findings::default();
     check::changes(truth.changes(), &topics, &mut findings);
     check::state(&topics, &stage.read_tables().await?, &mut findings);
+    if args.exactly_once && findings.repeats > 0 {
+        findings.problems.push(format!("{} changes are repeated in the topics", findings.repeats));
+    }
     let records: usize = topics.values().map(Vec::len).sum();
     if let Some(objects) = stage.read_objects().await? {
         let lines = check::objects(&topics, &objects, &mut findings);

@@ -1,5 +1,7 @@
 //! JoinGroup, SyncGroup, Heartbeat, LeaveGroup.
 
+use std::time::Duration;
+
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
@@ -14,14 +16,14 @@ use super::error::code_of;
 use super::{Context, error};
 use crate::group::event::{Caller, Join, JoinRefused, Joined, Protocol, Sync, Synced};
 
-/// Kafka's `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.
-const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 6_000..=1_800_000;
+/// Kafka's `group.max.session.timeout.ms`.
+const SESSION_TIMEOUT_MAX: Duration = Duration::from_millis(1_800_000);
 /// Longer than any client asks for, short enough to add to a clock.
 const REBALANCE_TIMEOUT_MS_MAX: i32 = 86_400_000;
 
 pub(super) async fn join(context: &Context<'_>, request: JoinGroupRequest) -> JoinGroupResponse {
     let member_id = request.member_id.clone();
-    let joined = match check_join(&request) {
+    let joined = match check_join(&request, context.shared.session_timeout_min) {
         Err(error) => Err(JoinRefused { error, member_id }),
         Ok(()) => {
             let group_id = request.group_id.0.clone();
@@ -42,11 +44,12 @@ async fn wait<T>(context: &Context<'_>, answered: oneshot::Receiver<T>) -> Optio
     }
 }
 
-fn check_join(request: &JoinGroupRequest) -> Result<(), ResponseError> {
+fn check_join(request: &JoinGroupRequest, session_min: Duration) -> Result<(), ResponseError> {
     if request.group_id.is_empty() {
         return Err(ResponseError::InvalidGroupId);
     }
-    if !SESSION_TIMEOUT_MS.contains(&request.session_timeout_ms) {
+    let session = u64::try_from(request.session_timeout_ms).map(Duration::from_millis);
+    if !session.is_ok_and(|session| (session_min..=SESSION_TIMEOUT_MAX).contains(&session)) {
         return Err(ResponseError::InvalidSessionTimeout);
     }
     Ok(())

@@ -48,6 +48,15 @@ pub enum TopicCreation {
     Existed,
 }
 
+/// Which end of a partition is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Behind everything that was written, records of open transactions among it.
+    Written,
+    /// Before the first transaction that is still open: what `read_committed` shows.
+    Committed,
+}
+
 /// Sends admin requests; cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
@@ -167,16 +176,16 @@ impl Admin {
         self.run("cannot list topics".to_owned(), admin_request::topics).await
     }
 
-    /// The end of each partition of `topic`: the next offset to come.
+    /// The end of each partition of `topic`.
     ///
     /// # Errors
     /// When the brokers refuse or do not answer.
-    pub async fn end_offsets(&self, topic: &str, partitions: i32) -> Result<BTreeMap<i32, i64>> {
+    pub async fn end_offsets(&self, topic: &str, partitions: i32, end: End) -> Result<BTreeMap<i32, i64>> {
         let asked: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         self.run(format!("cannot ask for the end of topic {topic}"), move |client, timeout_ms| {
             let begun = Instant::now();
             loop {
-                let failure = match admin_request::end_offsets(client, &asked, timeout_ms) {
+                let failure = match admin_request::end_offsets(client, &asked, end, timeout_ms) {
                     Ok(ends) => return Ok(ends.into_iter().map(|(place, end)| (place.partition, end)).collect()),
                     Err(failure) => failure,
                 };

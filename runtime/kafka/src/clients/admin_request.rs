@@ -14,7 +14,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 use native::rd_kafka_admin_op_t as Op;
 
 use super::Failure;
-use super::admin::TopicSpec;
+use super::admin::{End, TopicSpec};
 use super::native::Client;
 use super::partition_list::PartitionList;
 
@@ -232,19 +232,30 @@ pub(super) fn partition_count(client: &Client, topic: &str, timeout_ms: i32) -> 
 /// Stands for the end of a partition in a request for offsets (`RD_KAFKA_OFFSET_SPEC_LATEST`).
 const LATEST: i64 = -1;
 
-/// The next offset to come in each of `partitions`.
+/// The ends of `partitions`.
 pub(super) fn end_offsets(
     client: &Client,
     partitions: &[TopicPartition],
+    end: End,
     timeout_ms: i32,
 ) -> Result<Vec<(TopicPartition, i64)>, Failure> {
+    let isolation = match end {
+        End::Written => native::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+        End::Committed => native::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+    };
     let list = PartitionList::new(partitions.iter().map(|partition| (partition, LATEST)));
     call(
         client,
         Op::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
         timeout_ms,
-        // SAFETY: the list outlives the call, which copies it.
-        |options, queue| unsafe { native::rd_kafka_ListOffsets(client.as_ptr(), list.as_ptr(), options, queue) },
+        // SAFETY: the list outlives the call, which copies it. An error, of which there is none here, may be null.
+        |options, queue| unsafe {
+            let refused = native::rd_kafka_AdminOptions_set_isolation_level(options.cast_mut(), isolation);
+            if !refused.is_null() {
+                native::rd_kafka_error_destroy(refused);
+            }
+            native::rd_kafka_ListOffsets(client.as_ptr(), list.as_ptr(), options, queue);
+        },
         |event| {
             let mut count = 0;
             // SAFETY: the event answers this request; what it holds lives as long as it does.

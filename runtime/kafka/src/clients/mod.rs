@@ -16,7 +16,7 @@ mod producer;
 mod security;
 mod transaction;
 
-pub use admin::{Admin, GroupOffset, TopicCreation, TopicSpec};
+pub use admin::{Admin, End, GroupOffset, TopicCreation, TopicSpec};
 pub use batch::{ConsumedRecord, RecordBatch};
 pub use client_config::{ClientSettings, Role};
 pub use consumer::{Consumer, ConsumerEvent};

@@ -1,0 +1,67 @@
+//! What all stories here play with: a broker that misses dead workers soon, workers, sources.
+
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use couplet_devbroker::{Broker, BrokerConfig};
+use couplet_harness::services::{BrokerSettings, KafkaBroker};
+use couplet_harness::shared;
+use couplet_harness::worker::{Engine, WorkerSettings};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+/// Longest time of a step on a busy machine.
+pub const PATIENCE_SECS: u64 = 120;
+/// A worker that was killed is missed after this time: its successor has to wait for as long.
+pub const SESSION: Duration = Duration::from_secs(2);
+
+/// A broker for the stories here, because others have sessions of six seconds and more; it ends with the last of them.
+/// `None` where there are no services.
+pub async fn kafka_broker() -> Option<Arc<KafkaBroker>> {
+    static RUNNING: Mutex<Weak<KafkaBroker>> = Mutex::const_new(Weak::new());
+    shared::service(shared::BOOTSTRAP)?;
+    let mut running = RUNNING.lock().await;
+    if let Some(broker) = running.upgrade() {
+        return Some(broker);
+    }
+    let settings = BrokerSettings { session_timeout_min: Some(SESSION), ..BrokerSettings::default() };
+    let broker = Arc::new(KafkaBroker::start(settings).await.expect("a broker"));
+    *running = Arc::downgrade(&broker);
+    Some(broker)
+}
+
+/// The embedded one.
+pub async fn embedded_broker() -> Broker {
+    let config = BrokerConfig { session_timeout_min: SESSION, ..BrokerConfig::default() };
+    Broker::start(config).await.expect("a broker")
+}
+
+/// A worker of ours with exactly-once sources, in a group whose dead members are missed soon.
+pub fn worker(bootstrap: &str, group: &str) -> WorkerSettings {
+    WorkerSettings::distributed(Engine::couplet().expect("the worker is built"), bootstrap, group)
+        .with("exactly.once.source.support", "enabled")
+        .with("session.timeout.ms", &SESSION.as_millis().to_string())
+        .with("heartbeat.interval.ms", "500")
+        .with("scheduled.rebalance.max.delay.ms", "0")
+        .with("offset.flush.interval.ms", "500")
+}
+
+/// A source of the lines of a file, which go to the topic of the same name.
+pub fn file_source(name: &str, folder: &Path, settings: &[(&str, &str)]) -> Value {
+    let mut config = json!({
+        "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1",
+        "file": folder.join(name).display().to_string(), "topic": name, "batch.size": "100",
+        "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+    });
+    for (key, value) in settings {
+        config[*key] = json!(value);
+    }
+    json!({"name": name, "config": config})
+}
+
+/// Settings of a source whose transactions end by the clock and whose offsets are in a topic of its own.
+pub fn by_time(offsets: &str) -> [(&'static str, &str); 3] {
+    let interval = ("transaction.boundary.interval.ms", "150");
+    [("transaction.boundary", "interval"), interval, ("offsets.storage.topic", offsets)]
+}
