@@ -8,6 +8,11 @@ use couplet_cdc::TableId;
 use crate::types::{TypeRegistry, length_and_scale};
 use crate::wire::{Lsn, Sql};
 
+/// Size of a page of the log.
+const PAGE_BYTES: u64 = 8192;
+/// Longest header of one.
+const PAGE_HEADER_BYTES: u64 = 40;
+
 /// A column.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
@@ -73,6 +78,17 @@ pub(crate) async fn table_oid(sql: &Sql, table: &TableId) -> Result<Option<u32>>
                  WHERE n.nspname = $1 AND c.relname = $2";
     let rows = sql.query(query, &[&&*table.schema, &&*table.table]).await?;
     Ok(rows.first().map(|row| row.get(0)))
+}
+
+/// The definition of `id`; `None`: there is no such table.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn table(sql: &Sql, types: &mut TypeRegistry, id: &TableId) -> Result<Option<Table>> {
+    let Some(oid) = table_oid(sql, id).await? else { return Ok(None) };
+    let columns = columns(sql, types, oid).await?;
+    let key = key_columns(sql, oid).await?;
+    Ok(Some(Table { id: id.clone(), columns, key }))
 }
 
 /// Columns of the table with object id `relation`; none when it is gone.
@@ -160,6 +176,20 @@ pub(crate) async fn log_end(sql: &Sql) -> Result<Lsn> {
         "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END)::text";
     let rows = sql.query(query, &[]).await?;
     Ok(rows.first().and_then(|row| row.get::<_, Option<&str>>(0)).and_then(Lsn::parse).unwrap_or_default())
+}
+
+/// A position that no transaction visible now was committed behind, and that the stream reaches without another one.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn log_insert_end(sql: &Sql) -> Result<Lsn> {
+    let query = "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+                 ELSE pg_current_wal_insert_lsn() END)::text";
+    let rows = sql.query(query, &[]).await?;
+    let end = rows.first().and_then(|row| row.get::<_, Option<&str>>(0)).and_then(Lsn::parse).unwrap_or_default();
+    // At the start of a page the position is behind the header of a page that is not written yet.
+    let within = end.0 % PAGE_BYTES;
+    Ok(if within <= PAGE_HEADER_BYTES { Lsn(end.0 - within) } else { end })
 }
 
 /// Number of the running transaction; `None` on a standby.

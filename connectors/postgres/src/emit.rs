@@ -6,11 +6,11 @@ use std::sync::Arc;
 use couplet_api::Result;
 use couplet_api::data::Value;
 use couplet_api::error::Error;
-use couplet_cdc::{Operation, SnapshotMarker, TransactionTopic};
+use couplet_cdc::{IncrementalOffset, Operation, Signal, SnapshotMarker, TransactionTopic};
 
 use crate::config::PgConfig;
 use crate::decode::{Change, Tuple};
-use crate::offset::{MessageType, PgPosition};
+use crate::offset::{MessageType, PgPosition, SnapshotKind};
 use crate::record::{Event, Origin, Records, Sized};
 use crate::schema::{Row, TableSchema};
 use crate::types::{Decoder, Phase};
@@ -48,6 +48,7 @@ pub(crate) struct Emitter {
     resume: Option<Resume>,
     content: Decoder,
     xmin: Option<i64>,
+    incremental: Option<Arc<IncrementalOffset>>,
 }
 
 impl Emitter {
@@ -55,7 +56,7 @@ impl Emitter {
     pub(crate) fn new(config: Arc<PgConfig>, records: Arc<Records>, start: PgPosition) -> Self {
         let done_within = match start.message {
             None | Some(MessageType::Begin | MessageType::Commit) => None,
-            Some(_) if start.snapshot.is_some() => None,
+            Some(_) if start.snapshot.is_some_and(|s| s.kind == SnapshotKind::Initial) => None,
             Some(_) => start.tx_id,
         };
         Emitter {
@@ -66,6 +67,7 @@ impl Emitter {
             group: (Lsn::default(), 0),
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
             xmin: None,
+            incremental: start.incremental.clone(),
             current: Arc::new(start),
             content: Decoder::Opaque(config.values.binary),
             config,
@@ -86,6 +88,50 @@ impl Emitter {
     /// Notes the slot's xmin, which positions carry from here on.
     pub(crate) fn set_xmin(&mut self, xmin: Option<i64>) {
         self.xmin = xmin;
+    }
+
+    /// Notes how far an incremental snapshot is, which positions carry from here on.
+    pub(crate) fn set_incremental(&mut self, progress: Option<Arc<IncrementalOffset>>) {
+        if self.incremental != progress {
+            self.incremental.clone_from(&progress);
+            self.current = Arc::new(PgPosition { incremental: progress, ..(*self.current).clone() });
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) const fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// What events that are no changes themselves say about their place when the stream is at `lsn`.
+    pub(crate) fn standing_at(&self, lsn: Lsn) -> Arc<PgPosition> {
+        Arc::new(PgPosition { lsn, commit_lsn: self.commit_lsn, ..PgPosition::default() })
+    }
+
+    /// The signal in `change`, which comes from `lsn`; `None`: it is no new row of the signal table.
+    ///
+    /// # Errors
+    /// As [`Emitter::on`].
+    pub(crate) fn signal(&self, change: &Change, lsn: Lsn) -> Result<Option<Signal>> {
+        let signals = &self.config.signals;
+        let (relation, tuple, deleted) = match change {
+            Change::Insert { relation, new } => (*relation, new, false),
+            Change::Delete { relation, old } if signals.delete_marks => (*relation, old, true),
+            _ => return Ok(None),
+        };
+        let Some(table) = self.relation(relation).filter(|table| Some(&table.id) == signals.table.as_ref()) else {
+            return Ok(None);
+        };
+        let done = self.resume.is_some_and(|r| lsn < r.lsn || (lsn == r.lsn && r.at_lsn > 0));
+        if done {
+            return Ok(None);
+        }
+        let row = table.row(tuple, None).map_err(|error| Error::fatal(error.to_string()))?;
+        let row = table.value(row);
+        let values = row.as_struct().map(|row| row.values()).unwrap_or_default();
+        let signal = if deleted { Signal::from_deleted_row(values) } else { Signal::from_row(values) };
+        // Marks of our own chunks are never left out.
+        Ok(signal.filter(|signal| signals.from_table || signal.kind.starts_with("snapshot-window-")))
     }
 
     /// Notes what a relation looks like from here on; `None`: its changes are not captured.
@@ -192,6 +238,7 @@ impl Emitter {
             snapshot: None,
             xmin: self.xmin,
             transaction,
+            incremental: self.incremental.clone(),
         })
     }
 

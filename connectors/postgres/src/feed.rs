@@ -6,6 +6,7 @@ use std::sync::Arc;
 use couplet_api::error::Error;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
+use couplet_cdc::{Notice, Snapshot};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -193,7 +194,7 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
     let start = if snapshot_due {
         tokio::time::sleep(config.snapshot.delay).await;
         let exported = session.as_ref().and_then(|s| s.exported.clone());
-        let plan = snapshot::Plan { config: &config, records: &records, exported };
+        let plan = snapshot::Plan { config: &config, records: &records, exported, request: None };
         let end = Box::pin(snapshot::take(plan, &mut types, &mut outbox)).await.map_err(producer_failed)?;
         outbox.flush().await?;
         tokio::time::sleep(config.snapshot.streaming_delay).await;
@@ -210,6 +211,10 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
         Some(position) => position,
         None => PgPosition { lsn: first, ts_us: Some(records.now_us()), ..PgPosition::default() },
     };
+    if !snapshot_due {
+        let skipped = Notice { id: None, about: Snapshot::Initial, kind: "SKIPPED", data: Vec::new() };
+        records.notice(skipped, Arc::new(start.clone()), &mut outbox);
+    }
     let streaming = stream::Streaming { config, records, sql, types, outbox, confirmed };
     Box::pin(streaming.run(wal, start)).await.map_err(producer_failed)
 }

@@ -3,21 +3,27 @@
 //! Contract: Debezium 3.3.1.Final; see README.md for what differs.
 
 mod catalog;
+mod chunk;
+mod chunk_query;
 mod config;
+mod copy;
 mod decode;
 mod emit;
 mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod incremental;
 mod offset;
 mod plugin;
 mod publication;
 mod record;
 mod schema;
+mod signals;
 mod snapshot;
 mod source;
 mod stream;
 mod types;
+mod window;
 mod wire;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use couplet_api::data::{OffsetMap, Position, Value};
+use couplet_cdc::IncrementalOffset;
 
 use crate::wire::Lsn;
 
@@ -33,9 +34,28 @@ const MESSAGE_TYPES: [(MessageType, &str); 7] = [
     (MessageType::Message, "MESSAGE"),
 ];
 
+/// The kinds of snapshots, by the names they have in offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SnapshotKind {
+    /// The one before streaming; a restart takes it again.
+    Initial,
+    /// One that a signal asked for, with the stream standing still.
+    Blocking,
+    /// A chunk of an incremental one.
+    Incremental,
+}
+
+const SNAPSHOT_KINDS: [(SnapshotKind, &str); 3] = [
+    (SnapshotKind::Initial, "INITIAL"),
+    (SnapshotKind::Blocking, "BLOCKING"),
+    (SnapshotKind::Incremental, "INCREMENTAL"),
+];
+
 /// How far a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SnapshotState {
+    /// Which one.
+    pub(crate) kind: SnapshotKind,
     /// Whether this is its last record.
     pub(crate) last: bool,
     /// Whether it is complete.
@@ -68,6 +88,8 @@ pub(crate) struct PgPosition {
     pub(crate) snapshot: Option<SnapshotState>,
     /// Transaction metadata.
     pub(crate) transaction: Option<TransactionState>,
+    /// Progress of an incremental snapshot.
+    pub(crate) incremental: Option<Arc<IncrementalOffset>>,
 }
 
 impl PgPosition {
@@ -91,15 +113,21 @@ impl PgPosition {
             xmin: number("xmin"),
             snapshot: snapshotting.then(|| {
                 let last = flag("last_snapshot_record").unwrap_or(false);
-                SnapshotState { last, completed: flag("snapshot_completed").unwrap_or(last) }
+                let named = SNAPSHOT_KINDS.iter().find(|(_, name)| text("snapshot") == Some(name));
+                SnapshotState {
+                    kind: named.map_or(SnapshotKind::Initial, |(kind, _)| *kind),
+                    last,
+                    completed: flag("snapshot_completed").unwrap_or(last),
+                }
             }),
             transaction: None,
+            incremental: IncrementalOffset::from_map(map).map(Arc::new),
         }
     }
 
-    /// Whether a snapshot was begun and not finished.
+    /// Whether the initial snapshot was begun and not finished.
     pub(crate) fn in_snapshot(&self) -> bool {
-        self.snapshot.is_some_and(|s| !s.completed && !s.last)
+        self.snapshot.is_some_and(|s| s.kind == SnapshotKind::Initial && !s.completed && !s.last)
     }
 
     /// Where streaming takes up: behind everything that is done.
@@ -119,8 +147,9 @@ impl PgPosition {
             .entries()
             .iter()
             .map(|(key, value)| {
-                let value = value.as_i64().map(|n| n.to_string()).or_else(|| value.as_str().map(str::to_owned));
-                format!("{}={}", key.as_str().unwrap_or_default(), value.unwrap_or_else(|| "true".to_owned()))
+                let text = value.as_i64().map(|n| n.to_string()).or_else(|| value.as_str().map(str::to_owned));
+                let text = text.unwrap_or_else(|| value.as_bool().map_or("null".to_owned(), |b| b.to_string()));
+                format!("{}={text}", key.as_str().unwrap_or_default())
             })
             .collect();
         format!("{{{}}}", pairs.join(", "))
@@ -142,12 +171,14 @@ impl Position for PgPosition {
         add("xmin", self.xmin.map(Value::Int64));
         add("txId", self.tx_id.map(Value::Int64));
         add("ts_usec", self.ts_us.map(Value::Int64));
-        add("snapshot", self.snapshot.map(|_| Value::str("INITIAL")));
+        let kind = self.snapshot.and_then(|s| SNAPSHOT_KINDS.iter().find(|(kind, _)| *kind == s.kind));
+        add("snapshot", kind.map(|(_, name)| Value::str(*name)));
         add("snapshot_completed", self.snapshot.map(|s| Value::Bool(s.completed)));
         add(PROCESSED, (self.processed > 1).then(|| Value::Int64(self.processed.into())));
         let counts = self.transaction.iter().flat_map(|t| &t.1);
         let counts = counts
             .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
+        entries.extend(self.incremental.iter().flat_map(|progress| progress.entries()));
         OffsetMap::new(entries.into_iter().map(|(k, v)| (Value::str(k), v)).chain(counts))
     }
 
@@ -176,7 +207,7 @@ mod tests {
             lsn: Lsn(30),
             tx_id: Some(7),
             ts_us: Some(9),
-            snapshot: Some(SnapshotState { last: true, completed: true }),
+            snapshot: Some(SnapshotState { kind: SnapshotKind::Initial, last: true, completed: true }),
             ..PgPosition::default()
         };
         for position in [&streaming, &snapshot] {
@@ -198,5 +229,18 @@ mod tests {
             ("snapshot_completed", Value::Bool(false)),
         ]);
         assert!(PgPosition::from_map(&map).in_snapshot());
+    }
+
+    #[test]
+    fn only_an_initial_snapshot_is_taken_again() {
+        for (kind, again) in [("INITIAL", true), ("BLOCKING", false), ("INCREMENTAL", false), ("true", true)] {
+            let map = OffsetMap::new([
+                ("lsn", Value::Int64(1)),
+                ("snapshot", Value::str(kind)),
+                ("last_snapshot_record", Value::Bool(false)),
+                ("snapshot_completed", Value::Bool(false)),
+            ]);
+            assert_eq!(PgPosition::from_map(&map).in_snapshot(), again, "{kind}");
+        }
     }
 }

@@ -16,7 +16,7 @@ const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
 /// As the server says.
 pub(crate) async fn captured_tables(sql: &Sql, config: &PgConfig) -> Result<Vec<(TableId, f32)>> {
     let all = catalog::tables(sql, !config.ignore_builtin).await?;
-    Ok(all.into_iter().filter(|(table, _)| config.tables.includes(table)).collect())
+    Ok(all.into_iter().filter(|(table, _)| config.captures(table)).collect())
 }
 
 /// Makes or changes the publication as `publication.autocreate.mode` asks.

@@ -6,9 +6,10 @@ use couplet_api::clock::Clock;
 use couplet_api::data::{
     Datum, Header, OffsetMap, Position, Record, Schema, SchemaBuilder, SchemaRef, SourceRecord, Struct, Utf8, Value,
 };
-use couplet_cdc::{ContextHeaders, DEBEZIUM_VERSION, Operation, SnapshotMarker};
+use couplet_cdc::{ContextHeaders, DEBEZIUM_VERSION, Notice, Notifications, Operation, SnapshotMarker};
 
 use crate::config::PgConfig;
+use crate::feed::Outbox;
 use crate::offset::PgPosition;
 use crate::schema::{TableSchema, source_block_schema};
 
@@ -55,6 +56,7 @@ pub(crate) struct Records {
     pub(crate) headers: ContextHeaders,
     /// Schema of `source`.
     pub(crate) source_schema: SchemaRef,
+    notifications: Notifications,
     partition: OffsetMap,
     clock: Arc<dyn Clock>,
     version: Value,
@@ -83,6 +85,7 @@ impl Records {
         let source_schema = source_block_schema();
         Records {
             headers: ContextHeaders::new(config.extended_headers, prefix, task, "postgresql"),
+            notifications: Notifications::new(config.notifications.topic.as_deref(), config.notifications.log, prefix),
             partition: source_partition(prefix),
             clock,
             version: Value::Str(Utf8::from_static(DEBEZIUM_VERSION)),
@@ -103,6 +106,13 @@ impl Records {
     /// Microseconds since the epoch, now.
     pub(crate) fn now_us(&self) -> i64 {
         self.clock.now_ns().div_euclid(1_000)
+    }
+
+    /// Sends `notice` where notifications are wanted; its record stands at `position`.
+    pub(crate) fn notice(&self, notice: Notice, position: Arc<PgPosition>, outbox: &mut Outbox) {
+        if let Some(record) = self.notifications.notify(notice, self.now_ms()) {
+            outbox.push((self.at(record, position), OVERHEAD));
+        }
     }
 
     /// A record about a row, standing at `position`.
@@ -171,6 +181,8 @@ impl Records {
 
     fn source(&self, origin: &Origin, schema: &Value, table: &Value) -> Value {
         let position = &origin.position;
+        // Rows of an incremental snapshot are of no transaction and from no place in the log.
+        let placed = origin.marker != SnapshotMarker::Incremental;
         let values = [
             self.version.clone(),
             self.connector.clone(),
@@ -188,8 +200,8 @@ impl Records {
             schema.clone(),
             table.clone(),
             Value::from(origin.tx_id),
-            Value::Int64(position.lsn.as_i64()),
-            Value::from(position.xmin),
+            if placed { Value::Int64(position.lsn.as_i64()) } else { Value::Null },
+            Value::from(position.xmin.filter(|_| placed)),
         ];
         Struct::new(self.source_schema.clone(), values).into()
     }

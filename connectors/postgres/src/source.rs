@@ -11,7 +11,7 @@ use couplet_api::error::Error;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Kind, Result};
 
-use crate::config::PgConfig;
+use crate::config::{self, PgConfig};
 use crate::feed::{Chunk, Feed, FeedContext};
 use crate::offset::PgPosition;
 use crate::record::{Records, Sized, source_partition};
@@ -42,9 +42,12 @@ struct Running {
 impl SourceTask for PostgresTask {
     async fn start(&mut self, props: &Props, context: SourceTaskContext) -> Result<()> {
         let config = Arc::new(PgConfig::new(props)?);
+        config::check_converters(props)?;
         let partition = source_partition(&config.naming.prefix);
         let stored = context.offsets.offsets(std::slice::from_ref(&partition)).await?;
-        let position = stored.into_iter().next().flatten().map(|map| PgPosition::from_map(&map));
+        // Debezium stores an offset without a position with its first notification: nothing was read yet.
+        let stored = stored.into_iter().flatten().find(|map| map.get("lsn").or(map.get("lsn_proc")).is_some());
+        let position = stored.map(|map| PgPosition::from_map(&map));
         if let Some(position) = &position {
             tracing::info!(offset = position.describe(), "found a stored offset");
         }

@@ -1,11 +1,14 @@
 //! The stream of changes: socket to records. Event-driven: whatever is there is handed over before it waits.
 
+mod requests;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use couplet_api::Result;
 use couplet_api::error::Error;
-use couplet_cdc::{Heartbeat, TableId};
+use couplet_cdc::{Heartbeat, SnapshotRequest, TableId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,9 +17,11 @@ use crate::config::PgConfig;
 use crate::decode::{Change, Relation, as_debezium_reads, decode};
 use crate::emit::Emitter;
 use crate::feed::Outbox;
+use crate::incremental::Incremental;
 use crate::offset::PgPosition;
 use crate::record::Records;
 use crate::schema::TableSchema;
+use crate::signals::Channels;
 use crate::types::{TypeRegistry, relation_length_and_scale};
 use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
@@ -25,6 +30,8 @@ const ADVANCE_BYTES: u64 = 1 << 10;
 /// So many status intervals without a change of interest make a stream idle. A restart within them repeats nothing, and
 /// an offset that is stored without a record differs from what Debezium would have stored.
 const IDLE_INTERVALS: u32 = 6;
+/// Time between questions where the server stands, while an incremental snapshot waits for it.
+const PING_INTERVAL: Duration = Duration::from_millis(5);
 /// Longest time between status reports, below the server's default time-out of a minute.
 const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
@@ -58,6 +65,10 @@ struct Loop {
     /// End of the log as the server last said it, with nothing sent since.
     idle_end: Lsn,
     next_xmin: Instant,
+    incremental: Incremental,
+    channels: Channels,
+    /// Blocking snapshots that wait for the end of the transaction.
+    blocking: VecDeque<SnapshotRequest>,
 }
 
 impl Streaming {
@@ -77,6 +88,9 @@ impl Streaming {
                 self.config.naming.heartbeat_topic(),
                 &self.config.naming.prefix,
             ),
+            incremental: Incremental::new(self.config.clone(), self.records.clone(), &start),
+            channels: Channels::new(&self.config.signals),
+            blocking: VecDeque::new(),
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
             received: from,
             next_status: now,
@@ -85,6 +99,7 @@ impl Streaming {
             idle_end: Lsn::default(),
             next_xmin: now,
         };
+        self.resume_snapshot(&mut state).await?;
         loop {
             while let Some(event) = state.wal.buffered()? {
                 self.on_event(event, &mut state).await?;
@@ -134,16 +149,7 @@ impl Streaming {
                 state.received = state.received.max(start);
                 match decode(body)? {
                     Change::Relation(relation) => self.on_relation(relation, state).await?,
-                    change => {
-                        self.fetch_xmin(state).await?;
-                        let before = self.outbox.records.len();
-                        state.emitter.on(change, start, &mut self.outbox.records)?;
-                        self.outbox.count(before);
-                        if self.outbox.records.len() > before {
-                            state.told = state.emitter.position().stream_from();
-                            state.next_advance = Instant::now() + self.idle_time();
-                        }
-                    }
+                    change => self.on_change(change, start, state).await?,
                 }
             }
             WalEvent::KeepAlive { end, reply } => {
@@ -152,8 +158,34 @@ impl Streaming {
                     state.next_status = Instant::now();
                 }
                 state.idle_end = end;
+                self.between_transactions(end, state).await?;
                 self.on_idle(state);
             }
+        }
+        Ok(())
+    }
+
+    async fn on_change(&mut self, change: Change, at: Lsn, state: &mut Loop) -> Result<()> {
+        self.fetch_xmin(state).await?;
+        // What a signal changes is part of the position of its own row: a restart behind it must not forget it.
+        if let Some(signal) = state.emitter.signal(&change, at)? {
+            self.on_signal(&signal, at, state).await?;
+        }
+        if let Change::Truncate { relations } = &change {
+            let tables = relations.iter().filter_map(|id| state.emitter.relation(*id));
+            tables.for_each(|table| state.incremental.met_truncate(table));
+        }
+        let committed = matches!(change, Change::Commit { .. });
+        let before = self.outbox.records.len();
+        state.emitter.on(change, at, &mut self.outbox.records)?;
+        self.outbox.count(before);
+        if self.outbox.records.len() > before {
+            state.incremental.met(&self.outbox.records[before..]);
+            state.told = state.emitter.position().stream_from();
+            state.next_advance = Instant::now() + self.idle_time();
+        }
+        if committed {
+            self.between_transactions(at, state).await?;
         }
         Ok(())
     }
@@ -190,7 +222,7 @@ impl Streaming {
     async fn on_relation(&mut self, relation: Relation, state: &mut Loop) -> Result<()> {
         let schema = if relation.schema.is_empty() { "pg_catalog" } else { &relation.schema };
         let id = TableId::new(schema, relation.table.as_str());
-        if !self.config.tables.includes(&id) {
+        if !self.config.captures(&id) {
             state.emitter.set_relation(relation.id, None);
             return Ok(());
         }
@@ -253,6 +285,11 @@ impl Streaming {
     /// Waits for the next thing to do, and does it when it is not to read.
     async fn wait(&mut self, state: &mut Loop) -> Result<()> {
         let beat = state.heartbeat.deadline();
+        let look = state.channels.deadline();
+        if state.incremental.waits() {
+            // A quiet server says only on demand that there is nothing more.
+            state.next_status = state.next_status.min(Instant::now() + PING_INTERVAL);
+        }
         tokio::select! {
             read = state.wal.fill() => read,
             () = sleep_until(state.next_status) => {
@@ -264,6 +301,7 @@ impl Streaming {
                 self.report(state).await
             }
             () = sleep_until(beat.unwrap_or(state.next_status)), if beat.is_some() => self.beat(state).await,
+            () = sleep_until(look.unwrap_or(state.next_status)), if look.is_some() => self.look_for_signals(state).await,
         }
     }
 
@@ -271,7 +309,7 @@ impl Streaming {
         let durable = *self.confirmed.borrow_and_update();
         let flushed = if self.config.flush_lsn { durable } else { Lsn::default() };
         state.next_status = Instant::now() + self.status_interval();
-        state.wal.status(state.received, flushed).await
+        state.wal.status(state.received, flushed, state.incremental.waits()).await
     }
 
     async fn beat(&mut self, state: &mut Loop) -> Result<()> {

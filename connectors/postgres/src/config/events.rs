@@ -16,7 +16,7 @@ pub(super) const EVENTS: &[Field] = &[
         Low,
         (Width::Medium, "List of prefixes defining custom values converters."),
         Check::None,
-        "Custom column converters; not built.",
+        "Custom column converters. They are Java classes: a task that is to use one fails at its start.",
     ),
     row(
         "post.processors",
@@ -61,7 +61,7 @@ pub(super) const EVENTS: &[Field] = &[
         Medium,
         (Width::Medium, "Signaling data collection"),
         Check::None,
-        "Signal table; not built.",
+        "The signal table, schema.table, with the columns id, type, data. Incremental snapshots mark their chunks in it.",
     ),
     row(
         "signal.poll.interval.ms",
@@ -78,8 +78,8 @@ pub(super) const EVENTS: &[Field] = &[
         Some("source"),
         Medium,
         (Width::Long, "Enabled channels names"),
-        Check::None,
-        "Where signals come from. Only source is accepted, and only without signal.data.collection.",
+        Check::With(checks::signal_channels),
+        "Where signals come from: source (the signal table), file. There is no JMX here.",
     ),
     row(
         "topic.naming.strategy",
@@ -96,8 +96,8 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         Medium,
         (Width::Long, "Enabled notification channels names"),
-        Check::None,
-        "Where notifications go; not built.",
+        Check::With(checks::notification_channels),
+        "Where notifications go: sink (a topic), log. There is no JMX here.",
     ),
     row(
         "notification.sink.topic.name",
@@ -105,8 +105,8 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         High,
         (Width::Long, "Notification topic name"),
-        Check::None,
-        "Topic of notifications; not built.",
+        Check::With(checks::notification_topic),
+        "Topic of notifications.",
     ),
     row(
         "transaction.metadata.factory",

@@ -8,6 +8,7 @@ mod not_built;
 mod process;
 mod reader;
 mod settings;
+mod signals;
 
 use couplet_api::config::{ConfigType, Importance, Width};
 use couplet_cdc::{Check, Field, Group};
@@ -16,6 +17,8 @@ pub(crate) use settings::validate;
 pub use settings::{
     ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SslMode, TableOrder, ValueConfig,
 };
+pub(crate) use signals::check_converters;
+pub use signals::SignalConfig;
 
 /// All settings under the headings Debezium gives them.
 pub(crate) const GROUPS: &[Group] = &[

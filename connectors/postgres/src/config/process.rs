@@ -196,7 +196,7 @@ pub(super) const PROCESS: &[Field] = &[
         Low,
         (Width::Medium, "Incremental snapshot watermarking strategy"),
         Check::OneOf(&["insert_delete", "insert_insert"]),
-        "How incremental snapshots mark their windows; not built.",
+        "How incremental snapshots mark their windows: a row each (insert_insert), or one that is deleted (insert_delete).",
     ),
     row(
         "internal.log.position.check.enable",
@@ -421,7 +421,7 @@ pub(super) const PROCESS: &[Field] = &[
         Medium,
         (Width::Medium, "Incremental snapshot chunk size"),
         Check::NonNegative,
-        "Rows in one chunk of an incremental snapshot; not built.",
+        "Rows in one chunk of an incremental snapshot.",
     ),
     row(
         "unavailable.value.placeholder",

@@ -23,7 +23,7 @@ const QUEUE_BYTES: usize = 32 << 20;
 pub(super) struct Reader<'a>(pub(super) &'a Props);
 
 impl Reader<'_> {
-    fn opt(&self, key: &str) -> Option<&str> {
+    pub(super) fn opt(&self, key: &str) -> Option<&str> {
         let default = || GROUPS.iter().flat_map(|g| g.fields).find(|f| f.name == key).and_then(|f| f.default);
         self.0.get(key).or_else(default).map(str::trim).filter(|text| !text.is_empty())
     }
@@ -32,15 +32,15 @@ impl Reader<'_> {
         self.opt(key).unwrap_or_default().to_owned()
     }
 
-    fn name(&self, key: &str) -> String {
+    pub(super) fn name(&self, key: &str) -> String {
         self.text(key).to_lowercase()
     }
 
-    fn flag(&self, key: &str) -> bool {
+    pub(super) fn flag(&self, key: &str) -> bool {
         self.opt(key).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
-    fn number<N: std::str::FromStr + Default>(&self, key: &str) -> Result<N> {
+    pub(super) fn number<N: std::str::FromStr + Default>(&self, key: &str) -> Result<N> {
         match self.opt(key) {
             None => Ok(N::default()),
             Some(text) => {
@@ -49,7 +49,7 @@ impl Reader<'_> {
         }
     }
 
-    fn millis(&self, key: &str) -> Result<Duration> {
+    pub(super) fn millis(&self, key: &str) -> Result<Duration> {
         self.number(key).map(Duration::from_millis)
     }
 
@@ -119,6 +119,8 @@ impl Reader<'_> {
             queue_bytes: if queue == 0 { QUEUE_BYTES } else { queue },
             table_limit: (limit > 0).then(|| (limit, self.name("guardrail.collections.limit.action") == "fail")),
             skip_unchanged: self.flag("skip.messages.without.change"),
+            signals: self.signals()?,
+            notifications: self.notifications(),
         })
     }
 

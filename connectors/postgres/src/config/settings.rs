@@ -7,11 +7,12 @@ use couplet_api::Result;
 use couplet_api::config::{ConfigValue, Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
-    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, Patterns, TableFilter, TimeMode,
-    TopicNaming,
+    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, Patterns, TableFilter, TableId,
+    TimeMode, TopicNaming,
 };
 
 use super::reader::Reader;
+use super::signals::{NotificationConfig, SignalConfig};
 use super::{GROUPS, not_built};
 
 /// `database.sslmode`, as libpq means it.
@@ -240,6 +241,10 @@ pub struct PgConfig {
     pub table_limit: Option<(usize, bool)>,
     /// Whether updates that change no captured column are left out.
     pub skip_unchanged: bool,
+    /// Signals and incremental snapshots.
+    pub signals: SignalConfig,
+    /// Notifications.
+    pub notifications: NotificationConfig,
 }
 
 /// Checks all settings: Debezium's checks, and refusals of what is not built. One value per key, in order.
@@ -257,6 +262,11 @@ pub(crate) fn validate(props: &Props) -> Vec<ConfigValue> {
 }
 
 impl PgConfig {
+    /// Whether the changes of `table` are captured: the lists let it through, or it is the signal table.
+    pub fn captures(&self, table: &TableId) -> bool {
+        self.tables.includes(table) || self.signals.table.as_ref() == Some(table)
+    }
+
     /// Reads the settings.
     ///
     /// # Errors
@@ -313,7 +323,16 @@ mod tests {
                 "The 'snapshot.mode' value is invalid: Value must be one of always, initial_only",
             ),
             ("skipped.operations", "m", "The 'skipped.operations' value is invalid: Invalid operation: m"),
-            ("converters", "isbn", "The 'converters' value is invalid: custom converters are not supported"),
+            (
+                "signal.enabled.channels",
+                "source,pigeon",
+                "The 'signal.enabled.channels' value is invalid: pigeon is not one of source, file",
+            ),
+            (
+                "notification.enabled.channels",
+                "sink",
+                "The 'notification.sink.topic.name' value is invalid: Notification topic name must be provided",
+            ),
             ("message.key.columns", "t", "The 'message.key.columns' value is invalid: t has an invalid format"),
             ("database.port", "70000", "The 'database.port' value is invalid: 70000 is out of range"),
         ];

@@ -275,11 +275,11 @@ impl WalSender {
         }
     }
 
-    /// Tells the server what was received and what may be dropped.
+    /// Tells the server what was received and what may be dropped; `reply`: whether it is to say at once where it stands.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub(crate) async fn status(&mut self, received: Lsn, flushed: Lsn) -> Result<()> {
+    pub(crate) async fn status(&mut self, received: Lsn, flushed: Lsn, reply: bool) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX) - PG_EPOCH_US;
         self.write.put_u8(b'd');
@@ -289,7 +289,7 @@ impl WalSender {
         self.write.put_u64(flushed.0);
         self.write.put_u64(flushed.0);
         self.write.put_i64(now_us);
-        self.write.put_u8(0);
+        self.write.put_u8(u8::from(reply));
         self.flush().await
     }
 

@@ -62,7 +62,9 @@ impl Ranks {
     }
 
     fn event(&mut self, event: &Value) -> Value {
-        let (mut key, value) = (event["key"].clone(), &event["value"]);
+        let notification = event["topic"].as_str().is_some_and(|topic| topic.contains("notification"));
+        let (mut key, value) = (scrub(&event["key"], notification), scrub(&event["value"], notification));
+        let value = &value;
         let payload = |v: &Value| v.get("payload").unwrap_or(v).clone();
         let (key_payload, value_payload) = (payload(&key), payload(value));
         let boundary = matches!(value_payload["status"].as_str(), Some("BEGIN" | "END"));
@@ -135,6 +137,32 @@ impl Ranks {
             (name.clone(), value)
         };
         Value::Object(source.iter().map(member).collect())
+    }
+}
+
+/// Random names and clock readings in the rows of a signal table and in notifications.
+fn scrub(value: &Value, notification: bool) -> Value {
+    static MARK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[0-9a-f]{8}-[0-9a-f-]{27}-(open|close)$").expect("a constant expression"));
+    static RANDOM: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^[0-9a-f]{8}-[0-9a-f-]{27}$").expect("a constant expression"));
+    static CLOCK: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"WindowTimestamp": "[^"]*""#).expect("a constant expression"));
+    match value {
+        Value::String(text) if MARK.is_match(text) => json!(MARK.replace(text, "<uuid>-$1")),
+        Value::String(text) if notification && RANDOM.is_match(text) => json!("<uuid>"),
+        Value::String(text) if text.contains("openWindowTimestamp") => {
+            json!(CLOCK.replace_all(text, "WindowTimestamp\": \"<ts>\""))
+        }
+        Value::Array(items) => items.iter().map(|item| scrub(item, notification)).collect(),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match name.as_str() {
+                "timestamp" if members.contains_key("aggregate_type") => (name.clone(), json!("<ts>")),
+                _ => (name.clone(), scrub(value, notification)),
+            };
+            Value::Object(members.iter().map(member).collect())
+        }
+        other => other.clone(),
     }
 }
 
