@@ -17,8 +17,8 @@ pub(crate) use settings::validate;
 pub use settings::{
     ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SslMode, TableOrder, ValueConfig,
 };
-pub(crate) use signals::check_converters;
 pub use signals::SignalConfig;
+pub(crate) use signals::check_converters;
 
 /// All settings under the headings Debezium gives them.
 pub(crate) const GROUPS: &[Group] = &[
