@@ -15,6 +15,7 @@ use crate::catalog::{self, Slot};
 use crate::config::PgConfig;
 use crate::offset::PgPosition;
 use crate::record::{Records, Sized};
+use crate::source::drop_slot;
 use crate::types::TypeRegistry;
 use crate::wire::{Lsn, Sql, WalSender};
 use crate::{publication, snapshot, stream};
@@ -215,8 +216,32 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
         let skipped = Notice { id: None, about: Snapshot::Initial, kind: "SKIPPED", data: Vec::new() };
         records.notice(skipped, Arc::new(start.clone()), &mut outbox);
     }
+    let settings = config.clone();
     let streaming = stream::Streaming { config, records, sql, types, outbox, confirmed };
-    Box::pin(streaming.run(wal, start)).await.map_err(producer_failed)
+    match Box::pin(streaming.run(wal, start)).await {
+        Err(error) if error.message().contains("publication \"") && error.message().contains("does not exist") => {
+            Err(producer_failed(publication_lost(error, &settings).await))
+        }
+        outcome => outcome.map_err(producer_failed),
+    }
+}
+
+/// Changes made while there was no publication can never be decoded, whatever is made now: the slot is of no use. With
+/// `snapshot.mode=when_needed` it is dropped, and the next attempt finds it missing and reads everything again.
+async fn publication_lost(error: Error, config: &PgConfig) -> Error {
+    if config.snapshot.mode.on_lost_position {
+        tracing::warn!(publication = config.publication, "the publication was dropped; taking a new snapshot");
+        return match drop_slot(config).await {
+            Ok(()) => Error::remote("the publication was dropped; a new snapshot is taken").caused_by(error),
+            Err(failed) => failed,
+        };
+    }
+    let text = format!(
+        "Publication '{}' was dropped while changes were made, which the server can no longer decode. Drop the replication \
+         slot '{}' and reconfigure the connector to use a snapshot mode when needed.",
+        config.publication, config.slot
+    );
+    Error::fatal(text).with_class(DEBEZIUM_ERROR).caused_by(error)
 }
 
 /// The line every failure of Debezium's snapshot or stream begins with.

@@ -189,7 +189,10 @@ impl Running {
 }
 
 /// Drops the slot, waiting a little for the server to notice that our session is gone.
-async fn drop_slot(config: &PgConfig) -> Result<()> {
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn drop_slot(config: &PgConfig) -> Result<()> {
     let sql = Sql::connect(&config.connection, "Debezium Slot").await?;
     let statement = format!("SELECT pg_drop_replication_slot({})", quoted_literal(&config.slot));
     let mut attempts = 0;
