@@ -27,15 +27,21 @@ pub fn start_ticks(pid: u32) -> Option<u64> {
 
 /// Resident memory now, in bytes.
 pub fn rss_bytes(pid: u32) -> Result<u64> {
-    status_kib(pid, "VmRSS:").map(|kib| kib * 1024)
+    status(pid, "VmRSS:").map(|kib| kib * 1024)
 }
 
 /// The most resident memory so far, in bytes.
 pub fn peak_rss_bytes(pid: u32) -> Result<u64> {
-    status_kib(pid, "VmHWM:").map(|kib| kib * 1024)
+    status(pid, "VmHWM:").map(|kib| kib * 1024)
 }
 
-fn status_kib(pid: u32, key: &str) -> Result<u64> {
+/// Threads that the process has now.
+pub fn threads(pid: u32) -> Result<u64> {
+    status(pid, "Threads:")
+}
+
+/// The number behind `key`.
+fn status(pid: u32, key: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|l| l.strip_prefix(key));
     let value =
@@ -59,6 +65,7 @@ mod tests {
         assert!(rss_bytes(pid).unwrap() > 100_000);
         assert!(peak_rss_bytes(pid).unwrap() >= rss_bytes(pid).unwrap() / 2);
         assert!(start_ticks(pid).is_some());
+        assert!(threads(pid).unwrap() >= 1);
         assert!(cpu_seconds(pid).unwrap() >= 0.0);
     }
 }

@@ -5,10 +5,12 @@
 //!   and the loop that drives it.
 //! - [`assignor`]: who does what; the leader decides.
 //! - [`wire`]: connections, versions, time limits, TLS and SASL.
+//! - [`observer`]: what is measured meanwhile.
 //! - [`admin`]: requests that librdkafka does not have.
 
 pub mod admin;
 pub mod assignor;
 pub mod membership;
+pub mod observer;
 pub mod protocol;
 pub mod wire;

@@ -33,14 +33,19 @@ pub fn facts() -> Result<Vec<String>> {
     let cores = std::thread::available_parallelism()?;
     let memory = fs::read_to_string("/proc/meminfo")?;
     let total_kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let load = fs::read_to_string("/proc/loadavg")?;
     Ok(vec![
         format!("Date: {}", jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC")),
         format!("Machine: {cores} cores, {model}, {} MiB", total_kib / 1024),
-        format!("Load average at the end: {}", load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")),
+        format!("Load average at the end: {}", load()?),
         format!("Couplet: release build of {}", said("git", &["describe", "--always", "--dirty"])),
         format!("JVM: Kafka Connect {}, Debezium {}, {}", jars::KAFKA_VERSION, jars::DEBEZIUM_VERSION, java()),
     ])
+}
+
+/// The load averages of one, five and fifteen minutes.
+pub fn load() -> Result<String> {
+    let load = fs::read_to_string("/proc/loadavg")?;
+    Ok(load.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

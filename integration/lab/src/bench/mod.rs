@@ -1,8 +1,10 @@
 //! `cargo x bench`: the JVM worker and ours, one after the other, on the same broker and database in one run.
 //!
 //! Every case runs on a fresh worker. End offsets are polled and nothing is consumed meanwhile; CPU is user and system time of
-//! the worker's process alone. `cargo x bench converters` measures converters and transforms without a worker.
+//! the worker's process alone. `cargo x bench converters` measures converters and transforms without a worker, `cargo x bench
+//! cluster` what many tasks and restarts cost.
 
+mod cluster;
 mod filestream;
 mod latency;
 mod machine;
@@ -42,6 +44,9 @@ pub struct BenchArgs {
     /// Runs of every case; the median is reported
     #[arg(long, default_value_t = 1)]
     repeat: usize,
+    /// Tasks of the cluster's cases
+    #[arg(long, default_value_t = 300)]
+    tasks: usize,
     /// Only cases whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -56,6 +61,8 @@ enum What {
     Workers,
     /// Converters and transforms, record by record
     Converters,
+    /// Starts, many tasks, hung starts, rolling restarts
+    Cluster,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -135,17 +142,12 @@ impl Case {
 
 /// Measures, prints the table, and writes it to docs/benchmarks.md.
 pub async fn run(args: &BenchArgs) -> Result<()> {
-    if args.what == What::Converters {
-        return records::run(args.quick);
+    match args.what {
+        What::Converters => return records::run(args.quick),
+        What::Cluster => return cluster::run(args).await,
+        What::Workers => {}
     }
-    let mut engines = Vec::new();
-    if args.engine != Engines::Couplet {
-        engines.push(Engine::Jvm);
-    }
-    if args.engine != Engines::Jvm {
-        println!("building the release binary ...");
-        engines.push(binary::build_release()?);
-    }
+    let engines = engines(args.engine)?;
     let broker = KafkaBroker::start(BrokerSettings { for_measurement: true, ..BrokerSettings::default() }).await?;
     let scale = if args.quick { 10 } else { 1 };
     let kafka = broker.client()?;
@@ -167,7 +169,20 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     println!("\n{table}");
     if !args.quick && args.engine == Engines::Both && args.only.is_empty() {
         let text = report::document(&table, &machine::describe(&bench, args.repeat.max(1))?);
-        page::write_workers(&text)?;
+        page::write(page::Part::Workers, &text)?;
     }
     Ok(())
+}
+
+/// The workers to measure, ours as it is shipped.
+fn engines(wanted: Engines) -> Result<Vec<Engine>> {
+    let mut engines = Vec::new();
+    if wanted != Engines::Couplet {
+        engines.push(Engine::Jvm);
+    }
+    if wanted != Engines::Jvm {
+        println!("building the release binary ...");
+        engines.push(binary::build_release()?);
+    }
+    Ok(engines)
 }

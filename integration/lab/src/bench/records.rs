@@ -25,7 +25,7 @@ pub fn run(quick: bool) -> Result<()> {
     println!("\n{table}");
     if !quick {
         let facts: String = machine::facts()?.iter().map(|fact| format!("- {fact}\n")).collect();
-        page::write_records(&format!("{facts}\n{table}\n{HOW}\n"))?;
+        page::write(page::Part::Records, &format!("{facts}\n{table}\n{HOW}\n"))?;
     }
     Ok(())
 }

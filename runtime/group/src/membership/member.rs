@@ -8,6 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::event::{Action, Call, CallResult, Event, FatalCause, Ticket};
+use super::stopwatch::Stopwatch;
 use super::{GroupHandler, MemberConfig, MemberState, Membership, requests};
 use crate::protocol::ConnectProtocol;
 use crate::wire::Client;
@@ -108,6 +109,7 @@ impl Member {
             inbox,
             running: FuturesUnordered::new(),
             started: Instant::now(),
+            stopwatch: Stopwatch::default(),
         };
         spawn(TaskKind::Herder, async move {
             let outcome = tokio::select! {
@@ -153,6 +155,7 @@ struct Driver {
     /// Requests and calls under way.
     running: FuturesUnordered<BoxFuture<'static, Event>>,
     started: Instant,
+    stopwatch: Stopwatch,
 }
 
 impl Driver {
@@ -176,6 +179,9 @@ impl Driver {
                 changed
             });
             event = self.next().await;
+            for measured in self.stopwatch.answered(&event, Instant::now()) {
+                self.client.observer().note(measured);
+            }
         }
     }
 
@@ -198,6 +204,7 @@ impl Driver {
                 self.running.push(Box::pin(ask));
             }
             Action::Send(ticket, node, request) => {
+                self.stopwatch.sent(&request, Instant::now());
                 let (client, config) = (self.client.clone(), self.config.clone());
                 let send = async move { requests::send(&client, &config, ticket, node, request).await };
                 self.running.push(Box::pin(send));

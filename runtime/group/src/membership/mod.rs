@@ -13,6 +13,7 @@ mod requests;
 mod state;
 #[cfg(test)]
 mod state_tests;
+mod stopwatch;
 
 pub use config::MemberConfig;
 pub use event::{

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use couplet_api::Error;
@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::pool::Pool;
 use super::{ClientConfig, Node};
 use crate::membership::{Failure, FoundAnswer};
+use crate::observer::{Measured, Observer, Unobserved};
 
 /// Kinds of coordinators.
 const GROUP: i8 = 0;
@@ -20,6 +21,7 @@ const TRANSACTION: i8 = 1;
 /// Sends requests to brokers. Cheap to share behind an `Arc`.
 pub struct Client {
     config: ClientConfig,
+    observer: Arc<dyn Observer>,
     pool: Mutex<Pool>,
     brokers: Mutex<Brokers>,
 }
@@ -34,7 +36,17 @@ struct Brokers {
 impl Client {
     /// A client that has not connected yet.
     pub fn new(config: ClientConfig) -> Self {
-        Client { config, pool: Mutex::default(), brokers: Mutex::default() }
+        Self::observed(config, Arc::new(Unobserved))
+    }
+
+    /// As [`Client::new`]; `observer` hears of its connections and requests.
+    pub fn observed(config: ClientConfig, observer: Arc<dyn Observer>) -> Self {
+        Client { config, observer, pool: Mutex::default(), brokers: Mutex::default() }
+    }
+
+    /// Who hears of its connections and requests.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
     }
 
     /// Its settings.
@@ -77,7 +89,10 @@ impl Client {
             )
         })?;
         let request = make(version);
+        let (began, before) = (Instant::now(), connection.traffic);
         let answer = timeout(limit, connection.call_as(version, &request)).await;
+        let (sent, received) = connection.traffic.since(before);
+        self.observer.note(Measured::Exchange { node: node.id, sent, received, took: began.elapsed() });
         match answer {
             Ok(Ok(response)) => {
                 self.pool().give_back(node, connection, era);
@@ -100,7 +115,7 @@ impl Client {
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }
-        let opened = Connection::open(&self.config, node).await;
+        let opened = Connection::open(&self.config, node, &self.observer).await;
         self.pool().attempted(node, &self.config, opened.is_ok());
         Ok((opened?, era))
     }

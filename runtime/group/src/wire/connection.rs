@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ use super::frame::{self, RESPONSE_BYTES_MAX};
 use super::versions::Versions;
 use super::{ClientConfig, Node, sasl};
 use crate::membership::Failure;
+use crate::observer::{Measured, Observer};
 
 /// What may be wrong when a broker does not even greet.
 const HINT: &str = "is this a listener of the configured security.protocol?";
@@ -26,6 +28,36 @@ const HINT: &str = "is this a listener of the configured security.protocol?";
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Bytes that went over a connection so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Traffic {
+    sent: usize,
+    received: usize,
+}
+
+impl Traffic {
+    /// Bytes sent and received since it was `before`.
+    pub(super) fn since(self, before: Traffic) -> (usize, usize) {
+        (self.sent - before.sent, self.received - before.received)
+    }
+}
+
+/// Tells of a connection's beginning and end.
+struct Presence(Arc<dyn Observer>);
+
+impl Presence {
+    fn new(observer: &Arc<dyn Observer>) -> Self {
+        observer.note(Measured::Connected);
+        Presence(observer.clone())
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.note(Measured::Disconnected);
+    }
+}
 
 /// An open connection that knows what its broker can do. Carries one request at a time; a request that is dropped half way
 /// takes the connection with it, because the caller holds it alone.
@@ -38,6 +70,8 @@ pub(super) struct Connection {
     pub(super) used: Instant,
     /// When the broker wants to know again who we are (KIP-368); a new connection is made then.
     pub(super) expires: Option<Instant>,
+    pub(super) traffic: Traffic,
+    presence: Presence,
 }
 
 pub(super) fn unavailable(node: &Node, why: impl std::fmt::Display) -> Failure {
@@ -50,7 +84,11 @@ pub(super) fn fatal(error: Error) -> Failure {
 
 impl Connection {
     /// Connects, secures the stream, and asks for the broker's versions.
-    pub(super) async fn open(config: &ClientConfig, node: &Node) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        config: &ClientConfig,
+        node: &Node,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Self, Failure> {
         let stream = timeout(config.setup_timeout, connect(config, node));
         let stream = stream
             .await
@@ -62,9 +100,14 @@ impl Connection {
             versions: Versions::default(),
             used: Instant::now(),
             expires: None,
+            traffic: Traffic::default(),
+            presence: Presence::new(observer),
         };
+        let began = Instant::now();
         let greeting = timeout(config.request_timeout, connection.introduce(config, node));
         greeting.await.map_err(|_| unavailable(node, format!("no answer within request.timeout.ms; {HINT}")))??;
+        let (sent, received) = connection.traffic.since(Traffic::default());
+        observer.note(Measured::Exchange { node: node.id, sent, received, took: began.elapsed() });
         Ok(connection)
     }
 
@@ -75,7 +118,11 @@ impl Connection {
             None => unavailable(node, format!("{error}; {HINT}")),
         })?;
         match &config.credentials {
-            Some(credentials) => sasl::authenticate(self, credentials, node).await,
+            Some(credentials) => {
+                let outcome = sasl::authenticate(self, credentials, node).await;
+                self.presence.0.note(Measured::Authenticated(outcome.is_ok()));
+                outcome
+            }
             None => Ok(()),
         }
     }
@@ -109,6 +156,7 @@ impl Connection {
         debug_assert!(<R as Message>::VERSIONS.max >= version);
         self.correlation_id = self.correlation_id.wrapping_add(1);
         let frame = frame::encode(&self.client_id, self.correlation_id, version, request).map_err(malformed)?;
+        self.traffic.sent += frame.len();
         self.stream.write_all(&frame).await?;
         self.stream.flush().await?;
         let length = self.stream.read_u32().await? as usize;
@@ -118,6 +166,8 @@ impl Connection {
         let mut response = Vec::new();
         // Grows with what arrives, not with what the length promises.
         (&mut self.stream).take(length as u64).read_to_end(&mut response).await?;
+        // The length itself is four bytes.
+        self.traffic.received += response.len() + 4;
         if response.len() < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
