@@ -180,6 +180,16 @@ impl Worker {
         self.process = None;
     }
 
+    /// Freezes it: others take it for dead, and it does not know.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.as_ref().context("the worker does not run")?.freeze()
+    }
+
+    /// Lets it go on after [`Self::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        self.process.as_ref().context("the worker does not run")?.thaw()
+    }
+
     /// SIGTERM, then waits for a graceful end.
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(mut process) = self.process.take() {

@@ -1,15 +1,13 @@
 //! A JVM worker and one of ours in one group: work moves between them, each leads in turn, requests to either are answered,
-//! and a rolling replacement JVM, ours, JVM under load loses no line.
+//! and a rolling replacement JVM, ours, JVM under load loses no line, and repeats none with exactly-once sources.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
 use couplet_harness::Deadline;
 use couplet_harness::clients::{ConnectRest, Kafka};
+use couplet_harness::lines::{self, GrowingFile};
 use couplet_harness::shared::{self, unique};
 use couplet_harness::worker::{Engine, Worker, WorkerSettings};
 use couplet_provision::{eventually, jars};
@@ -17,36 +15,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// Longer than a JVM takes to start on a busy machine.
-const PATIENCE_SECS: u64 = 60;
-
-/// A file that grows until it is told to stop, and the lines it has by then.
-struct Load {
-    stop: Arc<AtomicBool>,
-    writer: std::thread::JoinHandle<u64>,
-}
-
-impl Load {
-    fn begin(file: PathBuf) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        let writer = std::thread::spawn(move || {
-            let mut out = std::fs::OpenOptions::new().create(true).append(true).open(file).expect("a file");
-            let mut line = 0;
-            while !told.load(Ordering::Relaxed) {
-                writeln!(out, "line {line}").expect("written");
-                line += 1;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            line
-        });
-        Load { stop, writer }
-    }
-
-    fn end(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.writer.join().expect("the writer")
-    }
-}
+const PATIENCE_SECS: u64 = 120;
 
 fn source(name: &str, folder: &Path, topic: &str) -> Value {
     let file = folder.join(format!("{name}.txt"));
@@ -116,24 +85,32 @@ async fn requests_reach_their_worker(asked: &ConnectRest, names: &[String], fold
     await_owners("all run again", asked, names, |_| true).await;
 }
 
+/// A file for each of `names` that grows.
+fn loads(folder: &Path, names: &[String]) -> Vec<GrowingFile> {
+    let begin = |name: &String| GrowingFile::begin(folder.join(format!("{name}.txt")), Duration::from_millis(20));
+    names.iter().map(begin).collect()
+}
+
+/// A worker whose work goes on soon when it is gone, of either kind.
+fn settings(engine: Engine, bootstrap: &str, group: &str) -> WorkerSettings {
+    WorkerSettings::distributed(engine, bootstrap, group)
+        .with("plugin.path", &jars::plugin_path_file().expect("jars").display().to_string())
+        .with("scheduled.rebalance.max.delay.ms", "1000")
+        .with("heartbeat.interval.ms", "500")
+        .with("session.timeout.ms", "6000")
+        .with("offset.flush.interval.ms", "500")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn workers_of_both_kinds_replace_each_other() {
     let Some(bootstrap) = shared::service(shared::BOOTSTRAP) else { return };
     let kafka = Kafka::new(&bootstrap).expect("a client");
     let folder = tempfile::tempdir().expect("a folder");
     let group = unique("mixed");
-    let settings = |engine: Engine| {
-        WorkerSettings::distributed(engine, &bootstrap, &group)
-            .with("plugin.path", &jars::plugin_path_file().expect("jars").display().to_string())
-            .with("scheduled.rebalance.max.delay.ms", "1000")
-            .with("heartbeat.interval.ms", "500")
-            .with("session.timeout.ms", "6000")
-            .with("offset.flush.interval.ms", "500")
-    };
-    let ours = settings(Engine::couplet().expect("the worker is built"));
-    let mut jvm = Worker::start(&settings(Engine::Jvm)).await.expect("a JVM worker");
+    let ours = settings(Engine::couplet().expect("the worker is built"), &bootstrap, &group);
+    let mut jvm = Worker::start(&settings(Engine::Jvm, &bootstrap, &group)).await.expect("a JVM worker");
     let names: Vec<String> = (0..3).map(|n| format!("{group}-{n}")).collect();
-    let loads: Vec<Load> = names.iter().map(|name| Load::begin(folder.path().join(format!("{name}.txt")))).collect();
+    let loads = loads(folder.path(), &names);
     for name in &names {
         let request = source(name, folder.path(), name);
         ask(&jvm.rest, Method::POST, "/connectors", Some(&request), StatusCode::CREATED).await;
@@ -167,17 +144,83 @@ async fn workers_of_both_kinds_replace_each_other() {
     await_owners("the JVM takes over all", &jvm.rest, &names, all_theirs).await;
 
     for (name, load) in names.iter().zip(loads) {
-        let lines = load.end();
-        let what = format!("all lines of {name}");
-        let arrived = eventually(&what, Deadline::after_secs(PATIENCE_SECS), || async {
-            let text = |value: &[u8]| serde_json::from_slice::<String>(value).ok();
-            let messages = kafka.read_topic(name).await?;
-            let seen: BTreeSet<String> = messages.iter().filter_map(|m| text(m.value.as_deref()?)).collect();
-            Ok((0..lines).all(|line| seen.contains(&format!("line {line}"))).then_some(()))
-        });
-        arrived.await.unwrap_or_else(|error| panic!("{error:#}"));
+        let count = load.end().expect("written");
+        lines::await_last(&kafka, name, count, Deadline::after_secs(PATIENCE_SECS)).await.expect("all lines");
+        let seen = lines::committed(&kafka, name).await.expect("readable");
+        lines::check_none_lost(&seen, count).unwrap_or_else(|error| panic!("{name}: {error:#}"));
     }
     jvm.stop().await.expect("the JVM stops");
     let topics: Vec<&str> = names.iter().map(String::as_str).chain([extra.as_str()]).collect();
     kafka.delete_topics(&topics).await.expect("tidy");
+}
+
+/// New configs for all tasks, asked of `asked`: each waits until the leader has fenced, then goes on with its file.
+async fn new_generations(asked: &ConnectRest, kafka: &Kafka, names: &[String], folder: &Path, batch: usize) {
+    for name in names {
+        let mut config = exactly_once(name, folder)["config"].clone();
+        config["batch.size"] = json!(batch.to_string());
+        ask(asked, Method::PUT, &format!("/connectors/{name}/config"), Some(&config), StatusCode::OK).await;
+    }
+    for name in names {
+        let seen = kafka.count(name).await.expect("a count");
+        let deadline = Deadline::after_secs(PATIENCE_SECS);
+        if let Err(error) = kafka.await_count(name, seen + 100, deadline).await {
+            panic!("{error}: {:?}", asked.get(&format!("/connectors/{name}/status")).await);
+        }
+    }
+}
+
+/// A source that must be exactly once.
+fn exactly_once(name: &str, folder: &Path) -> Value {
+    let mut request = source(name, folder, name);
+    request["config"]["exactly.once.support"] = json!("required");
+    request
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_line_is_repeated_when_workers_of_both_kinds_replace_each_other() {
+    let Some(bootstrap) = shared::service(shared::BOOTSTRAP) else { return };
+    let kafka = Kafka::new(&bootstrap).expect("a client");
+    let folder = tempfile::tempdir().expect("a folder");
+    let group = unique("mixed-once");
+    let settings = |engine| settings(engine, &bootstrap, &group).with("exactly.once.source.support", "enabled");
+    let mut jvm = Worker::start(&settings(Engine::Jvm)).await.expect("a JVM worker");
+    let names: Vec<String> = (0..3).map(|n| format!("{group}-{n}")).collect();
+    let loads = loads(folder.path(), &names);
+    for name in &names {
+        kafka.create_topic(name, 1, &[]).await.expect("a topic");
+        ask(&jvm.rest, Method::POST, "/connectors", Some(&exactly_once(name, folder.path())), StatusCode::CREATED)
+            .await;
+    }
+    let ours = Engine::couplet().expect("the worker is built");
+    let mut couplet = Worker::start(&settings(ours)).await.expect("a worker of ours");
+    let (jvm_id, our_id) = (id(&jvm.rest).to_owned(), id(&couplet.rest).to_owned());
+    let shared_out = |all: &[(String, String)]| {
+        let tasks: BTreeSet<&str> = all.iter().map(|(_, task)| task.as_str()).collect();
+        tasks.len() == 2
+    };
+    // The JVM leads: our tasks ask it to fence.
+    await_owners("ours takes its share", &couplet.rest, &names, shared_out).await;
+    new_generations(&couplet.rest, &kafka, &names, folder.path(), 101).await;
+    jvm.stop().await.expect("the JVM stops");
+    let all_ours = |all: &[(String, String)]| all.iter().all(|(c, t)| *c == our_id && *t == our_id);
+    await_owners("ours takes over all", &couplet.rest, &names, all_ours).await;
+
+    // Ours leads: the JVM's tasks ask it.
+    jvm.restart().await.expect("the JVM is back");
+    await_owners("the JVM takes its share", &jvm.rest, &names, shared_out).await;
+    new_generations(&jvm.rest, &kafka, &names, folder.path(), 102).await;
+    couplet.kill();
+    let all_theirs = |all: &[(String, String)]| all.iter().all(|(c, t)| *c == jvm_id && *t == jvm_id);
+    await_owners("the JVM takes over all", &jvm.rest, &names, all_theirs).await;
+
+    let counts: Vec<usize> = loads.into_iter().map(|load| load.end().expect("written")).collect();
+    for (name, count) in names.iter().zip(&counts) {
+        lines::await_last(&kafka, name, *count, Deadline::after_secs(PATIENCE_SECS)).await.expect("all lines");
+    }
+    jvm.stop().await.expect("the JVM stops");
+    for (name, count) in names.iter().zip(&counts) {
+        lines::check_each_once(&kafka, name, *count).await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    kafka.delete_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await.expect("tidy");
 }

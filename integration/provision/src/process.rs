@@ -196,6 +196,16 @@ impl Process {
         Ok(())
     }
 
+    /// Freezes it (SIGSTOP), as a machine does that is out of memory, or a virtual machine that is moved.
+    pub fn freeze(&self) -> Result<()> {
+        Ok(kill_process(self.raw_pid()?, Signal::STOP)?)
+    }
+
+    /// Lets it go on after [`Process::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        Ok(kill_process(self.raw_pid()?, Signal::CONT)?)
+    }
+
     /// Asks it to stop (SIGTERM) and waits; after `grace_secs` it is killed and that is an error.
     pub async fn stop(&mut self, grace_secs: u64) -> Result<ExitStatus> {
         if let Some(status) = self.ended()? {

@@ -1,6 +1,7 @@
-//! Exactly-once sources (KIP-618) on workers that are killed: who reads committed records
+//! Exactly-once sources (KIP-618) on workers that are killed, frozen, replaced and joined by others: who reads committed records
 //! sees each of them once, in order.
 
 mod killed;
+mod moved;
 mod postgres;
 mod scene;

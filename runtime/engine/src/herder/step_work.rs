@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::driver::{Request, ToInbox};
 use super::event::{NoTaskConfigs, Outcome, Step, TaskSet};
-use super::preflight::TaskPreflight;
+use super::preflight::{LEADER_PATIENCE, TaskPreflight};
 use super::runner::Runner;
 use super::{ClusterSnapshot, HerderError};
 use crate::peers::Peers;
@@ -84,6 +84,7 @@ impl StepWork {
                 config: self.config.clone(),
                 id: id.clone(),
                 generation: self.generation,
+                patience: LEADER_PATIENCE,
             };
             let start = TaskStart {
                 id,
