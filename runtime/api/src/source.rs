@@ -8,6 +8,7 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::config::Props;
 use crate::data::{OffsetMap, Position, SourceRecord};
+use crate::own_topic::OwnTopics;
 
 /// Reads offsets that earlier generations of the connector's tasks stored.
 #[async_trait]
@@ -28,6 +29,8 @@ pub struct SourceTaskContext {
     pub task: u32,
     /// Stored offsets.
     pub offsets: Arc<dyn OffsetReader>,
+    /// Topics that the connector keeps for itself.
+    pub topics: Arc<dyn OwnTopics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether the task says where transactions end (`transaction.boundary=connector`, KIP-618), with

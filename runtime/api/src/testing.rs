@@ -1,13 +1,15 @@
 //! Small stand-ins for what the engine gives a task, for plugins' own tests.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::data::{OffsetMap, SinkRecord};
+use crate::own_topic::{OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use crate::sink::ErrantRecordReporter;
 use crate::source::OffsetReader;
 use crate::{Error, Result};
@@ -44,6 +46,51 @@ impl OffsetReader for MemoryOffsets {
         let stored = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |p: &OffsetMap| stored.iter().rev().find(|(partition, _)| partition == p).map(|(_, o)| o.clone());
         Ok(partitions.iter().map(find).collect())
+    }
+}
+
+/// A topic in memory; `None` while it is missing.
+#[derive(Debug, Default)]
+pub struct MemoryTopic(pub Mutex<Option<Vec<OwnRecord>>>);
+
+#[async_trait]
+impl OwnTopic for MemoryTopic {
+    async fn state(&self) -> Result<TopicState> {
+        Ok(match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            None => TopicState::Missing,
+            Some(records) if records.is_empty() => TopicState::Empty,
+            Some(_) => TopicState::Written,
+        })
+    }
+
+    async fn create(&self, _configs: &[(&str, &str)]) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+        Ok(())
+    }
+
+    async fn read(&self, on_record: OnOwnRecord<'_>) -> Result<()> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        records.into_iter().try_for_each(|record| on_record(record))
+    }
+
+    async fn append(&self, key: Option<Bytes>, value: Option<Bytes>) -> Result<()> {
+        let mut topic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = topic.get_or_insert_default();
+        let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        records.push(OwnRecord { offset, key, value });
+        Ok(())
+    }
+}
+
+/// Topics in memory, by name; settings of clients are not looked at.
+#[derive(Debug, Default)]
+pub struct MemoryTopics(pub Mutex<BTreeMap<String, Arc<MemoryTopic>>>);
+
+#[async_trait]
+impl OwnTopics for MemoryTopics {
+    async fn open(&self, name: &str, _clients: &TopicClients) -> Result<Arc<dyn OwnTopic>> {
+        let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(topics.entry(name.to_owned()).or_default().clone())
     }
 }
 

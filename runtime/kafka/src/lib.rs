@@ -2,6 +2,8 @@
 
 pub mod clients;
 pub mod log;
+mod own_topic;
 
 pub use clients::TopicSpec;
 pub use log::{LogClients, LogRecord, TopicLog};
+pub use own_topic::KafkaTopics;

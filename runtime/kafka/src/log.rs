@@ -12,7 +12,7 @@ use crate::clients::{
 };
 
 /// How long reading to the end may stand still: longer than a transaction that somebody left open usually lives.
-const STALL_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A record of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl LogClients {
         }
     }
 
-    fn reader(&self) -> Result<Arc<LogReader>> {
+    pub(crate) fn reader(&self) -> Result<Arc<LogReader>> {
         get_or_make(&self.reading, || LogReader::new(&self.consumer.native(Role::Consumer)?))
     }
 }
@@ -187,33 +187,7 @@ impl TopicLog {
     /// # Errors
     /// The first failure; others may have been written.
     pub async fn append_all(&self, records: Vec<(Option<Bytes>, Option<Bytes>)>) -> Result<()> {
-        let what = || format!("cannot write to topic {}", self.topic.name());
-        if records.is_empty() {
-            return Ok(());
-        }
-        let (done, outcome) = oneshot::channel();
-        let countdown = Countdown(Mutex::new(Some((records.len(), done))));
-        let sender = self.producer.register(Arc::new(countdown));
-        for (key, value) in &records {
-            let outgoing = Outgoing {
-                topic: &self.topic,
-                partition: None,
-                key: key.as_deref(),
-                value: value.as_deref(),
-                headers: &[],
-                timestamp: None,
-                token: 0,
-            };
-            sender.send_when_room(&outgoing).await.map_err(|failure| failure.into_error(what()))?;
-        }
-        match outcome.await {
-            Ok(None) => Ok(()),
-            Ok(Some(report)) => match report.failure {
-                Some(failure) => Err(failure.into_error(what())),
-                None => Ok(()),
-            },
-            Err(_) => Err(Error::fatal(format!("{}: the producer was closed", what()))),
-        }
+        write_all(&self.producer, &self.topic, None, &records).await
     }
 
     /// Stops reading; returns when `on_record` will not be called again.
@@ -222,6 +196,42 @@ impl TopicLog {
         if tokio::task::spawn_blocking(move || drop(self.followed)).await.is_err() {
             tracing::error!(topic = %self.topic.name(), "closing an internal topic panicked");
         }
+    }
+}
+
+/// Writes records and returns when all of them are acknowledged. Without a `partition`, each goes to that of its key.
+pub(crate) async fn write_all(
+    producer: &Arc<Producer>,
+    topic: &Topic,
+    partition: Option<i32>,
+    records: &[(Option<Bytes>, Option<Bytes>)],
+) -> Result<()> {
+    let what = || format!("cannot write to topic {}", topic.name());
+    if records.is_empty() {
+        return Ok(());
+    }
+    let (done, outcome) = oneshot::channel();
+    let countdown = Countdown(Mutex::new(Some((records.len(), done))));
+    let sender = producer.register(Arc::new(countdown));
+    for (key, value) in records {
+        let outgoing = Outgoing {
+            topic,
+            partition,
+            key: key.as_deref(),
+            value: value.as_deref(),
+            headers: &[],
+            timestamp: None,
+            token: 0,
+        };
+        sender.send_when_room(&outgoing).await.map_err(|failure| failure.into_error(what()))?;
+    }
+    match outcome.await {
+        Ok(None) => Ok(()),
+        Ok(Some(report)) => match report.failure {
+            Some(failure) => Err(failure.into_error(what())),
+            None => Ok(()),
+        },
+        Err(_) => Err(Error::fatal(format!("{}: the producer was closed", what()))),
     }
 }
 

@@ -11,7 +11,7 @@ use couplet_api::data::{Datum, OffsetMap, SourceRecord};
 use couplet_api::error::Disposition;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
-use couplet_api::testing::MemoryOffsets;
+use couplet_api::testing::{MemoryOffsets, MemoryTopics};
 use couplet_api::{Error, Plugin};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -278,6 +278,7 @@ async fn work(
         connector: "test".into(),
         task: 0,
         offsets: offsets.clone(),
+        topics: Arc::new(MemoryTopics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     };

@@ -6,6 +6,7 @@ use couplet_api::connector::SourcePlugin;
 use couplet_api::error::Disposition;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Error, Result};
+use couplet_kafka::KafkaTopics;
 use couplet_kafka::clients::{Deliveries, Failure, Producer, Report};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -49,6 +50,7 @@ async fn work(run: &mut TaskRun, task: &mut dyn SourceTask) -> Result<()> {
         connector: run.id.connector.clone(),
         task: run.id.task,
         offsets: Arc::new(ConnectorOffsets::new(store.store, run.id.connector.clone())),
+        topics: Arc::new(KafkaTopics),
         clock: run.shared.clock.clone(),
         defines_transactions: flow.defines_transactions,
     };

@@ -21,7 +21,7 @@ pub use batch::{ConsumedRecord, RecordBatch};
 pub use client_config::{ClientSettings, Role};
 pub use consumer::{Consumer, ConsumerEvent};
 pub use failure::Failure;
-pub(crate) use log_reader::{Followed, LogReader};
+pub(crate) use log_reader::{Followed, LogReader, Positions};
 pub use native_config::NativeConfig;
 pub use producer::{Deliveries, Delivery, Outgoing, Producer, Report, Reports, SendError, Sender, Topic};
 pub use transaction::fence_producer;

@@ -10,4 +10,4 @@ mod store;
 pub use compare::{GtidOrder, is_at_or_before};
 pub use record::HistoryRecord;
 pub use recover::{Recovered, Recovery};
-pub use store::{FileHistory, HistoryStore, MemoryHistory, OnRecord};
+pub use store::{FileHistory, HistoryStore, MemoryHistory, OnRecord, TopicHistory};
