@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use couplet_api::clock::{Clock, SystemClock};
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::event::{GroupAnswer, GroupCall};
 use super::group::GroupSettings;
+use crate::metrics::GroupMetrics;
 
 config_def! {
     /// Settings of a member that its herder decides by.
@@ -40,14 +41,15 @@ pub struct Membership {
     pub settings: GroupSettings,
     /// How long reading the config topic to its end may take.
     pub sync_timeout: Duration,
+    metrics: Arc<GroupMetrics>,
 }
 
 impl Membership {
-    /// Reads the worker's settings; `url` is that of its REST server.
+    /// Reads the worker's settings; `url` is that of its REST server, `metrics` hear of the membership.
     ///
     /// # Errors
     /// `Kind::Config` that names the key.
-    pub fn new(props: &Props, url: &str) -> Result<Self> {
+    pub(crate) fn new(props: &Props, url: &str, metrics: Arc<GroupMetrics>) -> Result<Self> {
         let config = HerderGroupConfig::parse(props)?;
         Ok(Membership {
             member: MemberConfig::from_props(props, url)?,
@@ -57,14 +59,16 @@ impl Membership {
                 unsync_backoff_ms: config.unsync_backoff_ms.into(),
             },
             sync_timeout: Duration::from_millis(u64::try_from(config.sync_timeout_ms).unwrap_or(0)),
+            metrics,
         })
     }
 
     /// Joins the group. Its calls come out of the receiver one at a time.
     pub fn join(&self, config_offset: Arc<AtomicI64>) -> (Port, mpsc::Receiver<PortCall>) {
         let (calls, receiver) = mpsc::channel(1);
-        let handler = Arc::new(ToHerder { calls, config_offset });
-        let member = Member::start(self.member.clone(), Arc::new(Client::new(self.client.clone())), handler);
+        let client = Arc::new(Client::observed(self.client.clone(), self.metrics.clone()));
+        let handler = Arc::new(ToHerder { calls, config_offset, metrics: self.metrics.clone() });
+        let member = Member::start(self.member.clone(), client, handler);
         (Port { handle: member.handle(), member, sync_timeout: self.sync_timeout }, receiver)
     }
 }
@@ -83,6 +87,7 @@ pub struct Port {
 struct ToHerder {
     calls: mpsc::Sender<PortCall>,
     config_offset: Arc<AtomicI64>,
+    metrics: Arc<GroupMetrics>,
 }
 
 impl ToHerder {
@@ -112,6 +117,9 @@ impl GroupHandler for ToHerder {
     }
 
     async fn assigned(&self, assigned: Assigned) {
+        let began = Instant::now();
+        self.metrics.assigned(&assigned);
         self.call(GroupCall::Assigned(assigned)).await;
+        self.metrics.taken_up(began.elapsed());
     }
 }

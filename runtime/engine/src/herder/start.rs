@@ -75,10 +75,10 @@ pub(super) fn begin<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) 
 where
     F: Future<Output = Result<Opened>> + Send + 'static,
 {
-    let HerderSetup { config, plugins, worker_id, url, set_logger_level, metrics: _ } = setup;
+    let HerderSetup { config, plugins, worker_id, url, set_logger_level, metrics } = setup;
     let (membership, session_keys) = match &config.mode {
         ModeConfig::Distributed(_) => {
-            (Some(Membership::new(&config.props, &url)?), Some(SessionKeys::new(&config.props)?))
+            (Some(Membership::new(&config.props, &url, metrics.join_group())?), Some(SessionKeys::new(&config.props)?))
         }
         ModeConfig::Standalone(_) => (None, None),
     };

@@ -5,13 +5,16 @@
 //! Tasks note what they do per batch, never per record, in a [`TaskMetrics`] of their own; [`render`] reads all of them.
 //! Rates, averages and maxima cover `metrics.num.samples` windows of `metrics.sample.window.ms`, as Kafka's do.
 
+mod group;
 mod plugin_uses;
 mod registry;
 mod render;
+mod render_group;
 mod sampled;
 mod task;
 mod text;
 
+pub(crate) use group::GroupMetrics;
 pub(crate) use plugin_uses::plugins_of;
 pub use registry::{Metrics, StartupKind};
 pub use render::{Sources, render};

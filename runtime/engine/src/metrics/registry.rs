@@ -1,11 +1,12 @@
 //! The figures of a whole worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use couplet_api::config::Props;
 
+use super::group::GroupMetrics;
 use super::sampled::{Sampling, Series};
 use super::task::{PluginUse, TaskMetrics};
 use crate::worker::TaskId;
@@ -39,6 +40,8 @@ pub struct Metrics {
     tasks: Mutex<BTreeMap<TaskId, Arc<TaskMetrics>>>,
     connector_starts: Mutex<Startups>,
     task_starts: Mutex<Startups>,
+    /// Of a distributed worker.
+    group: OnceLock<Arc<GroupMetrics>>,
 }
 
 impl Metrics {
@@ -54,6 +57,7 @@ impl Metrics {
             tasks: Mutex::default(),
             connector_starts: startups(),
             task_starts: startups(),
+            group: OnceLock::new(),
         }
     }
 
@@ -75,6 +79,16 @@ impl Metrics {
         starts.attempts += 1;
         starts.successes += u64::from(success);
         starts.success.note(Instant::now(), f64::from(u8::from(success)));
+    }
+
+    /// The figures of the worker's membership, which are told of from now on.
+    pub(crate) fn join_group(&self) -> Arc<GroupMetrics> {
+        self.group.get_or_init(|| Arc::new(GroupMetrics::new(self.sampling))).clone()
+    }
+
+    /// The figures of the worker's membership, if it is distributed.
+    pub(super) fn group(&self) -> Option<&GroupMetrics> {
+        self.group.get().map(Arc::as_ref)
     }
 
     pub(super) fn startups(&self, kind: StartupKind) -> MutexGuard<'_, Startups> {

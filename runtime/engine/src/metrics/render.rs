@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::registry::{Metrics, StartupKind};
+use super::render_group::membership;
 use super::task::{ErrorFigures, Figures, TaskMetrics, TaskState};
 use super::text::Exposition;
 use crate::herder::{ClusterSnapshot, ConnectorSnapshot, ConnectorType};
@@ -27,7 +28,11 @@ pub struct Sources<'a> {
 /// The text of `GET /metrics`.
 pub fn render(sources: &Sources<'_>) -> String {
     let (mut out, now) = (Exposition::default(), Instant::now());
-    app_info(&mut out, sources);
+    let client = format!("connect-{}", sources.metrics.worker_id);
+    app_info(&mut out, sources, &client);
+    if let Some(group) = sources.metrics.group() {
+        membership(&mut out, group, &client, now);
+    }
     let tasks = sources.metrics.tasks();
     worker(&mut out, sources, tasks.len(), now);
     connectors(&mut out, sources);
@@ -38,9 +43,9 @@ pub fn render(sources: &Sources<'_>) -> String {
     out.finish()
 }
 
-fn app_info(out: &mut Exposition, sources: &Sources<'_>) {
+fn app_info(out: &mut Exposition, sources: &Sources<'_>, client: &str) {
     const HELP: &str = "Version and start of the worker";
-    let client = [("client_id", sources.metrics.worker_id.as_str())];
+    let client = [("clientid", client)];
     out.row(HELP, "kafka_connect_start_time_seconds", &client, sources.metrics.started_ms as f64 / 1000.0);
     for (attribute, value) in [("version", sources.version), ("commit-id", sources.commit)] {
         out.row(HELP, &format!("kafka_connect_{attribute}_info"), &[client[0], (attribute, value)], 1.0);
