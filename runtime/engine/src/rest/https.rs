@@ -100,8 +100,8 @@ mod tests {
     fn one_prefixed_setting_makes_the_others_not_count() {
         let props =
             Props::from_iter([("ssl.keystore.location", "/clients"), ("listeners.https.ssl.client.auth", "none")]);
-        assert_eq!(settings(&props, "listeners.https.").get("ssl.keystore.location"), None);
-        assert_eq!(settings(&props, "admin.listeners.https.").get("ssl.keystore.location"), Some("/clients"));
+        assert_eq!(props.with_prefix_or_all("listeners.https.").get("ssl.keystore.location"), None);
+        assert_eq!(props.with_prefix_or_all("admin.listeners.https.").get("ssl.keystore.location"), Some("/clients"));
         let error = server_config(&props, "listeners.https.").expect_err("no key store").to_string();
         assert!(error.contains("ssl.keystore.location") && error.contains("listeners.https."), "{error}");
     }
