@@ -196,8 +196,11 @@ impl HerderState {
             let tasks: Vec<u32> = owned.tasks_of(&name).into_iter().filter(|task| *task < count).collect();
             let connector = exists && owned.connectors.contains(&name);
             let lane = self.lane(&name);
-            let surplus: Vec<u32> = lane.wanted().iter().copied().filter(|task| !tasks.contains(task)).collect();
-            let missing: Vec<u32> = tasks.into_iter().filter(|task| !lane.wanted().contains(task)).collect();
+            // Whoever fenced a task that is here after all is gone: nobody else would run it.
+            let is_left = |task: &u32| !tasks.contains(task) || lane.fenced.contains(task);
+            let surplus: Vec<u32> = lane.wanted().iter().copied().filter(is_left).collect();
+            let is_missing = |task: &u32| !lane.wanted().contains(task) || lane.fenced.contains(task);
+            let missing: Vec<u32> = tasks.iter().copied().filter(is_missing).collect();
             let mut steps = Vec::new();
             if !surplus.is_empty() {
                 steps.push(Step::StopTasks(TaskSet::These(surplus)));

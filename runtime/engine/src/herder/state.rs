@@ -281,7 +281,9 @@ impl HerderState {
             }
             Outcome::TaskConfigs(Err(reason)) => self.on_no_task_configs(name, reason),
             Outcome::TasksStopped(tasks) => {
-                self.lane(name).live.retain(|task| !tasks.contains(task));
+                let lane = self.lane(name);
+                lane.live.retain(|task| !tasks.contains(task));
+                lane.fenced.retain(|task| !tasks.contains(task));
             }
             Outcome::TasksStarted(failed) => {
                 for (task, trace) in failed {
@@ -357,6 +359,10 @@ impl HerderState {
             TaskEvent::Running => (ConnectorState::Running, None),
             TaskEvent::Paused => (ConnectorState::Paused, None),
             TaskEvent::Failed { trace } => (ConnectorState::Failed, Some(trace)),
+            TaskEvent::Fenced { trace } => {
+                self.lane(&id.connector).fenced.insert(id.task);
+                (ConnectorState::Failed, Some(trace))
+            }
             TaskEvent::Stopped => (ConnectorState::Unassigned, None),
         };
         self.say(Subject::Task(id.clone()), state, trace);

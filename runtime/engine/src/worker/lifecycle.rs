@@ -90,6 +90,12 @@ pub enum TaskEvent {
         /// The trace.
         trace: String,
     },
+    /// It failed because a successor of it runs, or ran, elsewhere: its worker was taken for dead. When the group says that
+    /// it belongs here after all, it may run again.
+    Fenced {
+        /// The trace.
+        trace: String,
+    },
     /// It ended because it was told to.
     Stopped,
 }
