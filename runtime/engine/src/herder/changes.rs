@@ -86,6 +86,7 @@ impl HerderState {
     fn on_local_change(&mut self, change: Change) {
         match change {
             Change::ConnectorUpdated(name) if self.runs_connector(&name) => {
+                self.restarts.reset_all(&name);
                 self.then(&name, [Step::StopConnector, Step::StartConnector]);
             }
             Change::TargetChanged(name) if self.cluster.contains(&name) => {
@@ -98,11 +99,9 @@ impl HerderState {
             }
             Change::RestartRequested(name, request) => {
                 if let Some(mut plan) = self.restart_plan(&name, request) {
-                    plan.retain(|subject| match subject {
-                        Subject::Connector(name) => self.runs_connector(name),
-                        Subject::Task(id) => self.lanes.get(&name).is_some_and(|lane| lane.wanted().contains(&id.task)),
-                    });
+                    plan.retain(|subject| self.has(subject));
                     if !plan.is_empty() {
+                        plan.iter().for_each(|subject| self.restarts.reset(subject));
                         self.restart(&name, &plan);
                     }
                 }

@@ -154,7 +154,7 @@ impl Worker {
         let target = self.state.cluster().target(&id.connector);
         events.push_back(Event::Task(id.clone(), said(target)));
         if self.failing.contains(&id.to_string()) {
-            events.push_back(Event::Task(id, TaskEvent::Failed { trace: "X: failed\n".to_owned() }));
+            events.push_back(Event::Task(id, TaskEvent::Failed { trace: "X: failed\n".to_owned(), retriable: false }));
             return;
         }
         for topic in self.topics.iter().filter(|(connector, _)| *connector == *id.connector).map(|(_, topic)| topic) {
@@ -311,7 +311,7 @@ fn a_fenced_task_runs_again_when_the_group_leaves_it_here() {
     let rows = [
         (TaskEvent::Fenced { trace: trace() }, ["RUNNING", "FAILED", "UNASSIGNED", "RUNNING"].as_slice()),
         // Any other failure is there until somebody wants a restart.
-        (TaskEvent::Failed { trace: trace() }, &["RUNNING", "FAILED"]),
+        (TaskEvent::Failed { trace: trace(), retriable: false }, &["RUNNING", "FAILED"]),
     ];
     for (end, want) in rows {
         let what = format!("{end:?}");

@@ -322,11 +322,12 @@ async fn live(
             tracing::info!(task = %id, %error, "the task was fenced off and ends");
         }
         Err(error) => {
+            let retriable = error.kind().disposition() == Disposition::Retry;
             tracing::error!(task = %id, %error, "the task failed and will not run again until it is restarted");
             let trace = error.trace();
             let event = match was_fenced(&error) {
                 true => TaskEvent::Fenced { trace },
-                false => TaskEvent::Failed { trace },
+                false => TaskEvent::Failed { trace, retriable },
             };
             listener.on_event(&id, event);
         }
