@@ -8,6 +8,10 @@ use crate::clients::{Kafka, ObjectStore};
 pub const BOOTSTRAP: &str = "COUPLET_TEST_BOOTSTRAP";
 /// URL of a PostgreSQL superuser with `wal_level=logical`.
 pub const POSTGRES: &str = "COUPLET_TEST_POSTGRES";
+/// `mysql://user:password@host:port` of a MySQL server with a binary log, all rights, and no other databases.
+pub const MYSQL: &str = "COUPLET_TEST_MYSQL";
+/// The same of a MariaDB server.
+pub const MARIADB: &str = "COUPLET_TEST_MARIADB";
 /// `http://host:port` of an S3 server.
 pub const S3: &str = "COUPLET_TEST_S3";
 /// Credentials for it.

@@ -26,6 +26,16 @@ pub const BUILD: &[Need] = &[
 /// A PostgreSQL server with its contributed extensions.
 pub const POSTGRES: &[Need] = &[Need { package: "postgresql", present: || postgres_bin().is_some() }];
 
+/// MariaDB's server without the package that starts one.
+pub const MARIADB: &[Need] = &[Need { package: "mariadb-server-core", present: || mariadb_server().is_some() }];
+
+/// What the MySQL server of [`crate::mysql_server`] needs besides itself.
+pub const MYSQL: &[Need] = &[
+    Need { package: "unzip", present: || has("unzip") },
+    Need { package: "libaio1", present: || has_library("libaio.so.1") },
+    Need { package: "libnuma1", present: || has_library("libnuma.so.1") },
+];
+
 /// Java, and Maven to get jars: the Kafka broker and the JVM worker.
 pub const JVM: &[Need] = &[
     Need { package: "default-jre-headless", present: || has("java") },
@@ -99,6 +109,17 @@ pub fn find(program: &str) -> Option<PathBuf> {
 fn has_openssl_headers() -> bool {
     let check = Command::new("pkg-config").args(["--exists", "openssl"]).status();
     check.is_ok_and(|s| s.success()) || Path::new("/usr/include/openssl/ssl.h").is_file()
+}
+
+/// MariaDB's server: Debian keeps it among the programs for root.
+pub fn mariadb_server() -> Option<PathBuf> {
+    let usual = PathBuf::from("/usr/sbin/mariadbd");
+    if usual.is_file() { Some(usual) } else { find("mariadbd") }
+}
+
+fn has_library(name: &str) -> bool {
+    let known = Command::new("/sbin/ldconfig").arg("-p").output();
+    known.is_ok_and(|known| String::from_utf8_lossy(&known.stdout).contains(name))
 }
 
 /// The `bin` folder of the newest PostgreSQL server: Debian keeps servers off the PATH.

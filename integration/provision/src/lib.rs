@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod debian;
 pub mod jars;
+pub mod mysql_server;
 pub mod process;
 pub mod process_stat;
 pub mod progress;

@@ -8,6 +8,7 @@ pub fn plugins() -> Plugins {
         couplet_plugins::plugins(),
         couplet_registry::plugins(),
         couplet_file::plugins(),
+        couplet_mysql::plugins(),
         couplet_postgres::plugins(),
         couplet_s3::plugins(),
     ];

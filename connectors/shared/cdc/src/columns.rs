@@ -43,6 +43,9 @@ enum Algorithm {
     Sha512,
 }
 
+/// A length that a column does not have.
+const UNSET: i32 = -1;
+
 /// A column's type in the database.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceType<'a> {
@@ -50,7 +53,7 @@ pub struct SourceType<'a> {
     pub column: &'a str,
     /// Name of the type.
     pub name: &'a str,
-    /// Length or precision.
+    /// Length or precision; -1: it has none.
     pub length: i32,
     /// Scale, if known.
     pub scale: Option<i32>,
@@ -134,7 +137,9 @@ impl ColumnChanges {
             return schema;
         }
         schema = schema.parameter("__debezium.source.column.type", source.name.to_uppercase());
-        schema = schema.parameter("__debezium.source.column.length", source.length.to_string());
+        if source.length != UNSET {
+            schema = schema.parameter("__debezium.source.column.length", source.length.to_string());
+        }
         if let Some(scale) = source.scale {
             schema = schema.parameter("__debezium.source.column.scale", scale.to_string());
         }

@@ -102,8 +102,7 @@ where
             plugins.clone(),
             topic_tracking,
         )
-        .with_exactly_once(config.exactly_once() == ExactlyOnce::Enabled)
-        .with_restart_defaults(&config.props),
+        .with_exactly_once(config.exactly_once() == ExactlyOnce::Enabled),
         inbox: inbox.clone(),
         requests,
         door,

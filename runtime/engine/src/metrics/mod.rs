@@ -10,7 +10,6 @@ mod plugin_uses;
 mod registry;
 mod render;
 mod render_group;
-mod restarts;
 mod sampled;
 mod task;
 mod text;

@@ -63,9 +63,10 @@ impl Peers {
     /// # Errors
     /// As [`Signatures::from_props`].
     pub fn new(worker: &Props) -> Result<Self> {
+        let prefixed = worker.with_prefix("listeners.https.");
         Ok(Peers {
             signatures: Signatures::from_props(worker)?,
-            tls: worker.with_prefix_or_all("listeners.https."),
+            tls: if prefixed.is_empty() { worker.clone() } else { prefixed },
             http: OnceLock::new(),
             https: OnceLock::new(),
         })

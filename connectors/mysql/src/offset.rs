@@ -1,0 +1,109 @@
+//! Where the connector stands, in Debezium's form: the two connectors can take over from each other.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use couplet_api::data::{OffsetMap, Position, Value};
+
+/// The running transaction's name and events by table, with `provide.transaction.metadata`.
+pub(crate) type TransactionState = Arc<(String, Vec<(String, i64)>)>;
+
+/// A position: where to restart, and how much of what follows is done. Compact; the map is made only when it is stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct MyPosition {
+    /// File of the log.
+    pub(crate) file: Arc<str>,
+    /// Begin of the running transaction, or end of the last event.
+    pub(crate) pos: u64,
+    /// Transactions that are done completely.
+    pub(crate) gtids: Option<Arc<str>>,
+    /// Events of the running transaction that are done.
+    pub(crate) events: u64,
+    /// Rows of the next event that are done.
+    pub(crate) rows: u64,
+    /// Server that wrote the event; 0: none yet.
+    pub(crate) server_id: u32,
+    /// Time of the event, seconds since the epoch.
+    pub(crate) ts_sec: Option<i64>,
+    /// Whether a snapshot is running.
+    pub(crate) snapshot: bool,
+    /// Transaction metadata.
+    pub(crate) transaction: Option<TransactionState>,
+}
+
+impl MyPosition {
+    /// Reads a stored offset.
+    pub(crate) fn from_map(map: &OffsetMap) -> Self {
+        let number = |key: &str| map.get(key).and_then(Value::as_i64);
+        let count = |key: &str| number(key).and_then(|n| u64::try_from(n).ok());
+        let text = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        // Older versions stored `true` for a running snapshot.
+        let snapshot = text("snapshot").is_some() || map.get("snapshot").and_then(Value::as_bool) == Some(true);
+        MyPosition {
+            file: text("file").unwrap_or_default().into(),
+            pos: count("pos").unwrap_or(4),
+            gtids: text("gtids").map(|gtids| gtids.replace(['\n', '\r'], "").into()),
+            events: count("event").unwrap_or(0),
+            rows: count("row").unwrap_or(0),
+            server_id: number("server_id").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+            ts_sec: number("ts_sec"),
+            snapshot,
+            transaction: None,
+        }
+    }
+
+    /// The text Debezium prints a position as.
+    pub(crate) fn describe(&self) -> String {
+        let gtids = self.gtids.as_deref().map(|g| format!(", gtids={g}")).unwrap_or_default();
+        format!("{{file={}, pos={}{gtids}, row={}, event={}}}", self.file, self.pos, self.rows, self.events)
+    }
+}
+
+impl Position for MyPosition {
+    fn to_map(&self) -> OffsetMap {
+        let mut entries: Vec<(&str, Value)> = Vec::with_capacity(9);
+        let mut add = |key: &'static str, value: Option<Value>| entries.extend(value.map(|v| (key, v)));
+        let count = |n: u64| (n > 0).then(|| Value::Int64(n.cast_signed()));
+        add("transaction_id", self.transaction.as_ref().map(|t| Value::str(t.0.as_str())));
+        add("ts_sec", self.ts_sec.map(Value::Int64));
+        add("file", Some(Value::str(&*self.file)));
+        add("pos", Some(Value::Int64(self.pos.cast_signed())));
+        add("gtids", self.gtids.as_deref().map(Value::str));
+        add("row", count(self.rows));
+        add("server_id", count(self.server_id.into()));
+        add("event", count(self.events));
+        add("snapshot", self.snapshot.then(|| Value::str("INITIAL")));
+        let counts = self.transaction.iter().flat_map(|t| &t.1);
+        let counts = counts
+            .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
+        OffsetMap::new(entries.into_iter().map(|(k, v)| (Value::str(k), v)).chain(counts))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_being_stored() {
+        let position = MyPosition {
+            file: "mysql-bin.000002".into(),
+            pos: 8145,
+            gtids: Some("u:1-26".into()),
+            events: 2,
+            rows: 1,
+            server_id: 3308,
+            ts_sec: Some(1_795_360_460),
+            snapshot: false,
+            transaction: None,
+        };
+        assert_eq!(MyPosition::from_map(&position.to_map()), position);
+        let running = MyPosition { snapshot: true, ..MyPosition::default() };
+        assert!(MyPosition::from_map(&running.to_map()).snapshot);
+        assert!(running.to_map().get("event").is_none(), "zeros are not stored");
+    }
+}

@@ -1,0 +1,410 @@
+//! Snapshots: the definitions of all tables and the rows of the captured ones, as of one position of the log.
+
+use std::sync::Arc;
+
+use couplet_api::Result;
+use couplet_api::data::{Position as _, Value};
+use couplet_api::error::Error;
+use couplet_cdc::{Operation, Outbox, SnapshotMarker, TableId};
+use couplet_mysql_schema::SchemaChange;
+
+use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
+use crate::definitions::{Definitions, is_built_in, is_captured, is_database_captured};
+use crate::offset::MyPosition;
+use crate::record::{Event, Origin, Records};
+use crate::schema::{Row, TableSchema};
+use crate::server::{Server, quoted, quoted_table};
+
+const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
+
+/// What a snapshot has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    /// Read definitions.
+    schema: bool,
+    /// Read rows.
+    data: bool,
+    /// The position that stays, when only the history is made anew.
+    keep: Option<MyPosition>,
+}
+
+impl Plan {
+    /// What is due with `mode`, when streaming got as far as `done` (none: never), and the history has records or not.
+    ///
+    /// # Errors
+    /// In Debezium's words when the history is missing and the mode does not allow for that.
+    pub(crate) fn new(mode: SnapshotMode, done: Option<&MyPosition>, history: bool) -> Result<Self> {
+        let fatal = |text: &str| Err(Error::fatal(text).with_class(DEBEZIUM_ERROR));
+        let nothing = Plan { schema: false, data: false, keep: None };
+        let recovery = mode.on_lost_history && !mode.data;
+        match done {
+            None if recovery => {
+                fatal("Could not find existing redo log information while attempting schema only recovery snapshot")
+            }
+            None => Ok(Plan { schema: mode.schema, data: mode.data, keep: None }),
+            Some(_) if mode.always => Ok(Plan { schema: true, data: mode.data, keep: None }),
+            Some(position) if recovery => Ok(Plan { schema: true, data: false, keep: Some(position.clone()) }),
+            Some(_) if history || !mode.stream => Ok(nothing),
+            Some(_) if mode.on_lost_history => Ok(Plan { schema: true, data: mode.data, keep: None }),
+            // Without a snapshot of definitions there was never a history to begin with.
+            Some(_) if !mode.schema => Ok(nothing),
+            Some(_) => fatal(
+                "The db history topic or its content is fully or partially missing. Please check database schema history \
+                 topic configuration and re-execute the snapshot.",
+            ),
+        }
+    }
+
+    /// Whether there is anything to do.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.schema || self.data
+    }
+}
+
+/// A snapshot about to be taken.
+pub(crate) struct Taking<'a> {
+    /// Settings.
+    pub(crate) config: &'a Arc<MyConfig>,
+    /// Maker of records.
+    pub(crate) records: &'a Records,
+    /// What is to be done.
+    pub(crate) plan: &'a Plan,
+    /// What tables look like, to be filled.
+    pub(crate) definitions: &'a mut Definitions,
+}
+
+/// What is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locked {
+    Nothing,
+    Everything,
+    Tables,
+}
+
+impl Taking<'_> {
+    /// Takes it and returns the position behind it.
+    ///
+    /// # Errors
+    /// As the server says, or when rights are missing.
+    pub(crate) async fn run(mut self, outbox: &mut Outbox<MyPosition>) -> Result<MyPosition> {
+        let mut server = Server::connect(self.config).await?;
+        let timeout = self.config.snapshot.lock_timeout.as_secs().max(1);
+        server.sql().run(&format!("SET SESSION lock_wait_timeout = {timeout}")).await?;
+        server.sql().run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        let mut locked = self.lock_everything(&mut server).await?;
+        if locked != Locked::Tables {
+            server.sql().run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+        }
+        let all = server.tables().await?;
+        let captured: Vec<TableId> = all.iter().filter(|id| is_captured(self.config, id)).cloned().collect();
+        if locked == Locked::Tables {
+            lock_tables(&mut server, &captured).await?;
+        }
+        let begin = self.begin(&mut server).await?;
+        let mut writer = Writer::new(self.records, &begin, self.config.snapshot.unordered);
+        self.read_definitions(&mut server, &all, &begin, &mut writer, outbox).await?;
+        if self.config.snapshot.lock != LockMode::Extended && locked == Locked::Everything {
+            server.sql().run("UNLOCK TABLES").await?;
+            locked = Locked::Nothing;
+        }
+        if self.plan.data {
+            self.read_rows(&mut server, captured, &mut writer, outbox).await?;
+        }
+        if locked != Locked::Nothing {
+            server.sql().run("UNLOCK TABLES").await?;
+        }
+        server.sql().run("ROLLBACK").await?;
+        let end = writer.finish(outbox);
+        outbox.advance(Arc::new(end.clone()));
+        outbox.flush().await?;
+        Ok(end)
+    }
+
+    /// Keeps all others from writing, if that is asked for and allowed.
+    async fn lock_everything(&mut self, server: &mut Server) -> Result<Locked> {
+        let (statement, or_tables) = match self.config.snapshot.lock {
+            LockMode::None => return Ok(Locked::Nothing),
+            LockMode::Minimal | LockMode::Extended => ("FLUSH TABLES WITH READ LOCK", true),
+            LockMode::Percona { table_locks } => ("LOCK TABLES FOR BACKUP", table_locks),
+        };
+        let Err(error) = server.sql().run(statement).await else { return Ok(Locked::Everything) };
+        tracing::info!(%error, "cannot lock everything; tables are locked one by one");
+        if !or_tables {
+            return Err(Error::fatal(
+                "Cannot perform two-phase schema snapshot because global read lock was not acquired and table locks are \
+                 not allowed in *_no_table_locks mode.",
+            )
+            .with_class(DEBEZIUM_ERROR));
+        }
+        if server.has_right("LOCK TABLES").await? {
+            return Ok(Locked::Tables);
+        }
+        let text = "User does not have the 'LOCK TABLES' privilege required to obtain a consistent snapshot by preventing \
+                    concurrent writes to tables.";
+        let cause = Error::fatal(text).with_class(DEBEZIUM_ERROR);
+        Err(Error::fatal(format!("{DEBEZIUM_ERROR}: {text}")).with_class(DEBEZIUM_ERROR).caused_by(cause))
+    }
+
+    async fn begin(&mut self, server: &mut Server) -> Result<MyPosition> {
+        if let Some(kept) = &self.plan.keep {
+            return Ok(MyPosition { snapshot: true, ..kept.clone() });
+        }
+        let end = server.log_end().await?;
+        Ok(MyPosition {
+            file: end.file.into(),
+            pos: end.position,
+            gtids: end.gtids.map(|set| set.to_string().into()),
+            ts_sec: Some(self.records.now_ms().div_euclid(1_000)),
+            snapshot: true,
+            ..MyPosition::default()
+        })
+    }
+
+    /// Reads the definitions of all tables as statements, the way Debezium's history has them.
+    async fn read_definitions(
+        &mut self,
+        server: &mut Server,
+        all: &[TableId],
+        begin: &MyPosition,
+        writer: &mut Writer<'_>,
+        outbox: &mut Outbox<MyPosition>,
+    ) -> Result<()> {
+        if !self.plan.schema {
+            return Ok(());
+        }
+        let history = &self.config.history;
+        let wanted = |id: &&TableId| {
+            let eligible = !(self.config.ignore_builtin && is_built_in(&id.schema));
+            let in_database = !history.captured_databases_only || is_database_captured(self.config, &id.schema);
+            eligible && in_database && (!history.captured_tables_only || is_captured(self.config, id))
+        };
+        let tables: Vec<&TableId> = all.iter().filter(wanted).collect();
+        let mut statements = vec![(String::new(), charset_statement(server).await?)];
+        for id in &tables {
+            statements.push((id.schema.to_string(), format!("DROP TABLE IF EXISTS {}", quoted_table(id))));
+        }
+        let mut databases: Vec<&str> = tables.iter().map(|id| &*id.schema).collect();
+        databases.dedup();
+        for database in databases {
+            let name = quoted(database);
+            statements.push((database.to_owned(), format!("DROP DATABASE IF EXISTS {name}")));
+            statements.push((database.to_owned(), create_database(server, database).await?));
+            statements.push((database.to_owned(), format!("USE {name}")));
+            for id in tables.iter().filter(|id| &*id.schema == database) {
+                let row = server.sql().first(&format!("SHOW CREATE TABLE {}", quoted_table(id))).await?;
+                statements.extend(row.and_then(|row| row.text(1)).map(|ddl| (database.to_owned(), ddl)));
+            }
+        }
+        for (database, ddl) in statements {
+            let changes = self.definitions.apply(&database, &ddl)?;
+            for change in changes {
+                self.definitions.keep(&change, begin.to_map()).await?;
+                if self.config.schema_changes {
+                    writer.schema_change(change, outbox);
+                }
+            }
+            if outbox.is_full() {
+                outbox.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_rows(
+        &mut self,
+        server: &mut Server,
+        mut captured: Vec<TableId>,
+        writer: &mut Writer<'_>,
+        outbox: &mut Outbox<MyPosition>,
+    ) -> Result<()> {
+        if let Some(subset) = &self.config.snapshot.tables {
+            captured.retain(|id| subset.matches(&id.to_string()));
+        }
+        let mut tables = self.config.tables.in_order(captured);
+        if self.config.snapshot.order != TableOrder::Disabled {
+            let mut sized = Vec::with_capacity(tables.len());
+            for id in tables {
+                sized.push((server.row_count(&id).await?, id));
+            }
+            sized.sort_by_key(|(rows, _)| *rows);
+            if self.config.snapshot.order == TableOrder::Descending {
+                sized.reverse();
+            }
+            tables = sized.into_iter().map(|(_, id)| id).collect();
+        }
+        for (index, id) in tables.iter().enumerate() {
+            let Some(plan) = self.definitions.plan(id) else { continue };
+            // A statement of the user's own may name tables without their database.
+            server.sql().run(&format!("USE {}", quoted(&id.schema))).await?;
+            let mut rows = server.sql().query(&self.select(&plan)).await?;
+            let position = |name: &String| plan.read_columns().find(|(_, column)| column == name).map(|(i, _)| i);
+            let positions: Vec<Option<usize>> = rows.columns.iter().map(position).collect();
+            let mut count = 0_u64;
+            while let Some(row) = rows.next().await? {
+                let mut values = vec![Value::Null; plan.width()];
+                for (text, position) in row.values().iter().zip(&positions) {
+                    if let Some(position) = position {
+                        values[*position] = plan.snapshot_value(*position, text.as_ref())?;
+                    }
+                }
+                writer.row(&plan, values, index, count == 0, outbox);
+                count += 1;
+                if outbox.is_full() {
+                    outbox.flush().await?;
+                }
+            }
+            tracing::info!(table = %id, rows = count, "read");
+        }
+        Ok(())
+    }
+
+    /// The query of a table.
+    fn select(&self, plan: &TableSchema) -> String {
+        if let Some(own) = self.config.snapshot.selects.get(&plan.name) {
+            return own.trim().trim_end_matches(';').to_owned();
+        }
+        let names: Vec<String> = plan.read_columns().map(|(_, name)| quoted(name)).collect();
+        let names = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
+        format!("SELECT {names} FROM {}", quoted_table(&plan.id))
+    }
+}
+
+async fn lock_tables(server: &mut Server, captured: &[TableId]) -> Result<()> {
+    if captured.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = captured.iter().map(quoted_table).collect();
+    server.sql().run(&format!("FLUSH TABLES {} WITH READ LOCK", names.join(","))).await
+}
+
+/// The server's character set, as a statement.
+async fn charset_statement(server: &mut Server) -> Result<String> {
+    let mut parts = Vec::new();
+    for name in ["character_set_server", "collation_server"] {
+        if let Some(value) = server.variable(name).await? {
+            // A comma or blank makes a value that must be quoted.
+            let value = if value.contains([',', ';']) { format!("'{value}'") } else { value };
+            parts.push(format!("{name}={value}"));
+        }
+    }
+    Ok(format!("SET {}", parts.join(", ")))
+}
+
+async fn create_database(server: &mut Server, database: &str) -> Result<String> {
+    let query = format!(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{}'",
+        database.replace('\\', "\\\\").replace('\'', "''")
+    );
+    let mut statement = format!("CREATE DATABASE {}", quoted(database));
+    if let Some(row) = server.sql().first(&query).await? {
+        if let Some(charset) = row.text(0) {
+            statement.push_str(&format!(" CHARSET {charset}"));
+        }
+        if let Some(collation) = row.text(1) {
+            statement.push_str(&format!(" COLLATE {collation}"));
+        }
+    }
+    Ok(statement)
+}
+
+/// Holds each record back until the next one is known, since the last of a table and of the snapshot is marked.
+struct Writer<'a> {
+    records: &'a Records,
+    running: Arc<MyPosition>,
+    unordered: bool,
+    held: Option<Held>,
+}
+
+enum Held {
+    Schema(SchemaChange),
+    Row { plan: Arc<TableSchema>, row: Row, table: usize, first: bool },
+}
+
+impl<'a> Writer<'a> {
+    fn new(records: &'a Records, begin: &MyPosition, unordered: bool) -> Self {
+        Writer { records, running: Arc::new(begin.clone()), unordered, held: None }
+    }
+
+    fn schema_change(&mut self, change: SchemaChange, outbox: &mut Outbox<MyPosition>) {
+        self.next(Held::Schema(change), outbox);
+    }
+
+    fn row(&mut self, plan: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox<MyPosition>) {
+        self.next(Held::Row { plan: plan.clone(), row, table, first }, outbox);
+    }
+
+    fn next(&mut self, next: Held, outbox: &mut Outbox<MyPosition>) {
+        let following = match &next {
+            Held::Row { table, .. } => Some(*table),
+            Held::Schema(_) => None,
+        };
+        let Some(held) = self.held.replace(next) else { return };
+        let marker = match &held {
+            Held::Schema(_) => SnapshotMarker::True,
+            Held::Row { table, first, .. } => {
+                SnapshotMarker::of(*table == 0 && !self.unordered, false, *first, following != Some(*table))
+            }
+        };
+        self.write(held, marker, self.running.clone(), outbox);
+    }
+
+    /// Writes the last record, and returns the position behind the snapshot.
+    fn finish(mut self, outbox: &mut Outbox<MyPosition>) -> MyPosition {
+        let end = MyPosition { snapshot: false, ..(*self.running).clone() };
+        if let Some(held) = self.held.take() {
+            self.write(held, SnapshotMarker::Last, Arc::new(end.clone()), outbox);
+        }
+        end
+    }
+
+    fn write(&self, held: Held, marker: SnapshotMarker, position: Arc<MyPosition>, outbox: &mut Outbox<MyPosition>) {
+        let mut origin = Origin {
+            ts_ns: self.records.now_ns(),
+            marker,
+            server_id: 0,
+            gtid: None,
+            file: position.file.clone(),
+            pos: position.pos,
+            row: 0,
+            thread: None,
+            query: None,
+        };
+        match held {
+            Held::Schema(change) => outbox.push(self.records.schema_change(&change, &origin, position)),
+            Held::Row { plan, row, .. } => {
+                origin.ts_ns = self.running.ts_sec.unwrap_or_default() * 1_000_000_000;
+                let event = Event {
+                    table: &plan,
+                    operation: Operation::Read,
+                    key: plan.key(&row),
+                    before: Value::Null,
+                    after: plan.value(row),
+                    transaction: Value::Null,
+                    headers: self.records.headers.plain(),
+                };
+                outbox.push(self.records.event(event, &origin, position));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(data: bool, on_lost_history: bool) -> SnapshotMode {
+        SnapshotMode { schema: true, data, always: false, on_lost_position: false, on_lost_history, stream: true }
+    }
+
+    #[test]
+    fn a_missing_history_is_an_error_unless_the_mode_makes_it_anew() {
+        let done = MyPosition::default();
+        assert!(Plan::new(mode(true, false), Some(&done), false).is_err());
+        assert!(Plan::new(mode(true, true), Some(&done), false).is_ok_and(|plan| plan.schema && plan.data));
+        let recovery = Plan::new(mode(false, true), Some(&done), false).expect("a plan");
+        assert_eq!(recovery, Plan { schema: true, data: false, keep: Some(done.clone()) });
+        assert!(Plan::new(mode(false, true), None, false).is_err(), "nothing to recover for");
+        assert!(Plan::new(mode(true, false), Some(&done), true).is_ok_and(|plan| !plan.is_due()));
+        assert!(Plan::new(mode(true, false), None, false).is_ok_and(|plan| plan.is_due()));
+    }
+}

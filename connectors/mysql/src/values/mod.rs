@@ -1,0 +1,14 @@
+//! Values: what a column's schema is, and how its values are read from the log, from a snapshot's text, and from the
+//! default of a table's definition. Pure.
+
+mod charset;
+mod column;
+mod convert;
+mod defaults;
+mod temporal;
+mod text;
+
+pub(crate) use column::{ColumnType, Kind};
+pub(crate) use convert::Phase;
+pub(crate) use defaults::default_value;
+pub(crate) use text::cell_of_text;

@@ -1,0 +1,34 @@
+//! Records of recorded scenarios must be those of Debezium: keys, values with their schemas, headers, order, the schema
+//! history, the form of the last offset, and the state of the task.
+
+mod player;
+
+#[test]
+fn golden_mysql_dml() {
+    player::play("mysql", "my_dml");
+}
+
+#[test]
+fn golden_mysql_types() {
+    player::play("mysql", "my_types");
+}
+
+#[test]
+fn golden_mysql_ddl() {
+    player::play("mysql", "my_ddl");
+}
+
+#[test]
+fn golden_mariadb_dml() {
+    player::play("mariadb", "my_dml");
+}
+
+#[test]
+fn golden_mariadb_types() {
+    player::play("mariadb", "my_types");
+}
+
+#[test]
+fn golden_mariadb_ddl() {
+    player::play("mariadb", "my_ddl");
+}
