@@ -11,7 +11,7 @@ use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
 use super::driver::{Logs, config_record, status_record};
 use super::event::Event;
-use super::start::{HerderSetup, Opened, StartedHerder, begin};
+use super::start::{ClusterId, HerderSetup, Opened, StartedHerder, begin};
 use super::worker_runner::WorkerRunner;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -36,7 +36,7 @@ pub fn start(setup: HerderSetup) -> Result<StartedHerder> {
     let (config, plugins, metrics) = (setup.config.clone(), setup.plugins.clone(), setup.metrics.clone());
     let ModeConfig::Distributed(own) = &config.mode else { return Err(Error::bug("settings of another mode")) };
     let own = own.clone();
-    begin(setup, move |inbox| open(config, own, plugins, metrics, inbox))
+    begin(setup, move |inbox, cluster| open(config, own, plugins, metrics, inbox, cluster))
 }
 
 async fn open(
@@ -45,6 +45,7 @@ async fn open(
     plugins: Plugins,
     metrics: Arc<Metrics>,
     inbox: Arc<Inbox<Event>>,
+    cluster: ClusterId,
 ) -> Result<Opened> {
     let exactly_once = config.exactly_once();
     let settings = ClientSettings::of_worker(&config.props);
@@ -55,6 +56,8 @@ async fn open(
     let clients = LogClients::new(&settings);
     let cluster_id = clients.admin()?.with_timeout(CONNECT_TIMEOUT).cluster_id().await?;
     tracing::info!(cluster_id, "Kafka cluster found");
+    // Set here only, so it is empty until now.
+    let _ = cluster.set(cluster_id);
     let config_topic = internal_topics::config(&own, &config.props);
     let status_topic = internal_topics::status(&own, &config.props);
     let offset_topic = internal_topics::offsets(&own, &config.props, &own.offset_storage_topic);
@@ -92,7 +95,7 @@ async fn open(
             }
         }
     });
-    Ok(Opened { logs, runner, cluster_id, close })
+    Ok(Opened { logs, runner, close })
 }
 
 /// What is said in front of the reason when a topic cannot be used.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::driver::Request;
 use super::event::{Answer, Command};
 use super::runner::Runner;
+use super::start::ClusterId;
 use super::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, Herder, HerderError, NewConnector, OffsetEntry,
     RestartRequest, snapshot,
@@ -27,7 +28,7 @@ use crate::worker_config::WorkerConfig;
 pub struct HerderHandle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) published: Arc<ArcSwap<ClusterSnapshot>>,
-    pub(super) cluster_id: Arc<OnceLock<String>>,
+    pub(super) cluster_id: ClusterId,
     pub(super) runner: Arc<OnceLock<Arc<dyn Runner>>>,
     pub(super) plugins: Plugins,
     pub(super) config: Arc<WorkerConfig>,

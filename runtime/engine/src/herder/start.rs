@@ -62,16 +62,21 @@ pub struct StartedHerder {
 pub(super) struct Opened {
     pub(super) logs: Logs,
     pub(super) runner: Arc<dyn Runner>,
-    pub(super) cluster_id: String,
     /// Closes all of it.
     pub(super) close: BoxFuture<'static, ()>,
 }
+
+/// Where the id of the cluster is noted as soon as it is known: REST answers from then on.
+pub(super) type ClusterId = Arc<OnceLock<String>>;
 
 /// Starts a herder; `open` makes what it needs. Returns at once.
 ///
 /// # Errors
 /// `Kind::Config` when a setting is wrong.
-pub(super) fn begin<F>(setup: HerderSetup, open: impl FnOnce(Arc<Inbox<Event>>) -> F) -> Result<StartedHerder>
+pub(super) fn begin<F>(
+    setup: HerderSetup,
+    open: impl FnOnce(Arc<Inbox<Event>>, ClusterId) -> F,
+) -> Result<StartedHerder>
 where
     F: Future<Output = Result<Opened>> + Send + 'static,
 {
@@ -114,9 +119,8 @@ where
         stop: stop.clone(),
         set_logger_level,
     };
-    let opening = open(inbox);
-    let (cluster_id, runner) = (handle.cluster_id.clone(), handle.runner.clone());
-    let done = spawn(TaskKind::Herder, run(driver, opening, cluster_id, runner));
+    let opening = open(inbox, handle.cluster_id.clone());
+    let done = spawn(TaskKind::Herder, run(driver, opening, handle.runner.clone()));
     Ok(StartedHerder { handle, stop, done })
 }
 
@@ -131,7 +135,6 @@ fn starting() -> ClusterSnapshot {
 async fn run(
     driver: Driver,
     opening: impl Future<Output = Result<Opened>>,
-    cluster_id: Arc<OnceLock<String>>,
     known_runner: Arc<OnceLock<Arc<dyn Runner>>>,
 ) -> Result<()> {
     let stop = driver.stop.clone();
@@ -139,8 +142,7 @@ async fn run(
         opened = opening => opened?,
         () = stop.cancelled() => return Ok(()),
     };
-    // Both are set here only, so they are empty until now.
-    let _ = cluster_id.set(opened.cluster_id);
+    // It is set here only, so it is empty until now.
     let _ = known_runner.set(opened.runner.clone());
     tracing::info!("Herder started");
     let ended = driver.run(opened.runner, opened.logs).await;

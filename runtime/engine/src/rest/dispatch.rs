@@ -21,7 +21,7 @@ use super::respond::{self, Answer, Failure};
 use super::response_headers::ResponseHeaders;
 use super::route::{self, Endpoint, Serves};
 use super::state::{Limits, RestState, stage_sentence};
-use super::{connectors, forward, internal, loggers, offsets, plugins, root};
+use super::{connectors, forward, internal, loggers, offsets, plugins, root, starting};
 use crate::worker_config::CommonConfig;
 
 /// Most bytes of a request's body. Configs are a few kilobytes; a task's list of tables may be a megabyte.
@@ -101,6 +101,7 @@ impl Gate {
     pub(super) async fn handle(&self, request: Request<Body>) -> Response {
         let (parts, body) = request.into_parts();
         let mut response = match path::segments(parts.uri.path()) {
+            _ if self.state.herder.kafka_cluster_id().is_none() => starting::page(self.scheme, &parts),
             // Such requests do not get as far as CORS and headers, as with Jetty.
             Err(why) => Failure::bad_request(format!("Bad request: {why}")).into_response(),
             Ok(segments) => {

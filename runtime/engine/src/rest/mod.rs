@@ -2,7 +2,8 @@
 //!
 //! A request passes [`path`] (is it well-formed), [`route`] (which endpoint), [`negotiate`] (content types), the basic-auth
 //! extension if there is one, and its handler in `connectors`, `offsets`, `plugins`, `root` or `loggers`. CORS and response
-//! headers are put around all of it in `dispatch`. Reads are answered from the herder's snapshot and never wait.
+//! headers are put around all of it in `dispatch`. Until the Kafka cluster is found there is one page for everything,
+//! [`starting`]; from then on reads are answered from the herder's snapshot and never wait.
 
 mod basic_auth;
 mod body;
@@ -30,6 +31,7 @@ mod response_headers;
 mod root;
 mod route;
 mod server;
+mod starting;
 mod state;
 mod views;
 
