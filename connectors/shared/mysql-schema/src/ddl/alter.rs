@@ -14,10 +14,16 @@ use super::{Applied, DdlEventKind};
 use crate::jdbc;
 use crate::table::{ColumnDefault, Table};
 
+/// Begins the names that columns get while a table is altered: a statement calls columns by their names before it, also
+/// where it gives one the name of another.
+const NEW: char = '\u{1}';
+
 /// The table while it is altered.
 struct Altered {
     table: Table,
     options: TextSet,
+    /// Keys that are added: they call columns by their names behind the statement.
+    keys: Vec<Key>,
     new_id: Option<TableId>,
 }
 
@@ -27,7 +33,8 @@ impl Applied<'_> {
         cursor.words(&["IF", "EXISTS"]);
         let id = self.table_name(cursor)?;
         let Some(table) = self.tables.get(&id) else { return Ok(()) };
-        let mut altered = Altered { table: Table::clone(table), options: TextSet::default(), new_id: None };
+        let mut altered =
+            Altered { table: Table::clone(table), options: TextSet::default(), keys: Vec::new(), new_id: None };
         if cursor.word("WAIT") {
             cursor.next();
         }
@@ -38,7 +45,11 @@ impl Applied<'_> {
                 self.option(cursor, &mut altered.table, &mut altered.options)?;
             }
         }
-        let Altered { mut table, options, new_id } = altered;
+        let Altered { mut table, options, keys, new_id } = altered;
+        take_new_names(&mut table);
+        for key in keys {
+            key.apply(&mut table);
+        }
         set_default_charset(&mut table, &options, self.ddl.session.charset_of_database(&id.schema));
         table.settle();
         // A key that names no column is none; the server would not have let it through.
@@ -85,12 +96,12 @@ impl Applied<'_> {
     }
 
     fn add(&self, cursor: &mut Cursor<'_>, altered: &mut Altered) -> Result<(), Failure> {
-        if cursor.is_word("PARTITION") && !cursor.is_word_at(1, "INT") || cursor.is_word("SYSTEM") {
+        if cursor.is_word("PARTITION") || cursor.is_word("SYSTEM") && cursor.is_word_at(1, "VERSIONING") {
             return cursor.skip_item();
         }
         let column = cursor.word("COLUMN");
         if !column && let Some(key) = declaration(cursor)? {
-            key.apply(&mut altered.table);
+            altered.keys.push(key);
             return Ok(());
         }
         let unless_there = cursor.words(&["IF", "NOT", "EXISTS"]);
@@ -99,9 +110,7 @@ impl Applied<'_> {
         }
         loop {
             match declaration(cursor)? {
-                Some(key) => {
-                    key.apply(&mut altered.table);
-                }
+                Some(key) => altered.keys.push(key),
                 None => self.add_column(cursor, &mut altered.table, unless_there)?,
             }
             cursor.skip_item()?;
@@ -129,7 +138,7 @@ impl Applied<'_> {
         cursor.words(&["IF", "EXISTS"]);
         let name = cursor.name()?;
         let new_name = if renames { cursor.name()? } else { name.clone() };
-        let defined = definition(cursor, new_name, self.ddl.comments)?;
+        let defined = definition(cursor, renamed(&name, &new_name), self.ddl.comments)?;
         if table.column(&name).is_none() {
             return cursor.skip_item();
         }
@@ -149,7 +158,7 @@ impl Applied<'_> {
                 return Err(cursor.expected("TO"));
             }
             let new_name = cursor.name()?;
-            altered.table.rename(&name, &new_name);
+            altered.table.rename(&name, &renamed(&name, &new_name));
             return Ok(());
         }
         let _ = cursor.word("TO") || cursor.word("AS") || cursor.sign('=');
@@ -175,6 +184,20 @@ impl Applied<'_> {
     }
 }
 
+/// What a column is called until the statement ends.
+fn renamed(name: &str, new_name: &str) -> String {
+    if name == new_name { name.to_owned() } else { format!("{NEW}{new_name}") }
+}
+
+fn take_new_names(table: &mut Table) {
+    let names = table.columns.iter_mut().map(|column| &mut column.name).chain(&mut table.primary_key);
+    for name in names {
+        if let Some(new_name) = name.strip_prefix(NEW) {
+            *name = new_name.to_owned();
+        }
+    }
+}
+
 /// Puts a column into the table, at `FIRST` or `AFTER` another if that follows, with the key that it is.
 fn place(cursor: &mut Cursor<'_>, table: &mut Table, defined: Definition) -> Result<(), Failure> {
     let Definition { mut column, primary, unique } = defined;
@@ -190,6 +213,8 @@ fn place(cursor: &mut Cursor<'_>, table: &mut Table, defined: Definition) -> Res
         table.reorder(&name, None);
     } else if cursor.word("AFTER") {
         let after = cursor.name()?;
+        let new = format!("{NEW}{after}");
+        let after = if table.column(&new).is_some() { new } else { after };
         table.reorder(&name, Some(&after));
     }
     Ok(())

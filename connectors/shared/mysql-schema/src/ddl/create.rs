@@ -127,9 +127,8 @@ impl Applied<'_> {
             if self.ddl.comments {
                 table.comment = Some(strip_quotes(text).to_owned());
             }
-        } else if cursor.is_any(&["UNION"]) && cursor.is_sign_at(1, '=') {
-            cursor.next();
-            cursor.next();
+        } else if cursor.word("UNION") {
+            cursor.sign('=');
             cursor.skip()?;
         } else if !set.take(cursor)? {
             cursor.skip()?;

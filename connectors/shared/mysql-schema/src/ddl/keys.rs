@@ -27,37 +27,19 @@ pub(super) fn declaration(cursor: &mut Cursor<'_>) -> Result<Option<Key>, Failur
     if cursor.words(&["PRIMARY", "KEY"]) {
         return columns(cursor).map(|columns| Some(Key::Primary(columns)));
     }
-    let unique = cursor.is_word("UNIQUE") && (named || !is_definition(cursor));
-    if unique {
-        cursor.next();
+    if cursor.word("UNIQUE") {
         let _ = cursor.word("KEY") || cursor.word("INDEX");
         return columns(cursor).map(|columns| Some(Key::Unique(columns)));
     }
+    // The words that are not reserved are names of columns unless the next word says otherwise.
     let other = named
-        || cursor.is_any(&[
-            "INDEX",
-            "KEY",
-            "FULLTEXT",
-            "SPATIAL",
-            "FOREIGN",
-            "CHECK",
-            "PERIOD",
-            "CLUSTERING",
-            "VECTOR",
-        ]) && !is_definition(cursor);
+        || cursor.is_any(&["INDEX", "KEY", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK"])
+        || cursor.is_word("PERIOD") && cursor.is_word_at(1, "FOR")
+        || cursor.is_any(&["CLUSTERING", "VECTOR"]) && (cursor.is_word_at(1, "KEY") || cursor.is_word_at(1, "INDEX"));
     if other {
         cursor.skip_item()?;
     }
     Ok(other.then_some(Key::Other))
-}
-
-/// Whether the keyword here is a column's name after all: a type follows, no name of an index and no parenthesis.
-fn is_definition(cursor: &Cursor<'_>) -> bool {
-    const TYPES: &[&str] = &["INT", "BIGINT", "VARCHAR", "CHAR", "TEXT", "DATE", "DATETIME", "TIMESTAMP", "BLOB"];
-    !cursor.is_sign_at(1, '(') && TYPES.iter().any(|word| cursor.is_word_at(1, word)) && {
-        // `KEY date (a)` is an index named date; `key date` a column of that type.
-        !cursor.is_sign_at(2, '(') || cursor.is_word_at(1, "VARCHAR") || cursor.is_word_at(1, "CHAR")
-    }
 }
 
 /// Reads `[IF NOT EXISTS] [name] [USING x] (column [(length)] [ASC | DESC], ..) [options]` up to the end of the item.

@@ -81,9 +81,13 @@ pub struct Ddl {
 }
 
 impl Ddl {
-    /// A parser that has seen nothing yet. It reads what stands in comments for servers of any version.
+    /// A parser that has seen nothing yet. It reads what stands in comments for servers of any version: those of MySQL have
+    /// five digits, those of MariaDB more.
     pub fn new(dialect: Dialect) -> Self {
-        let version = u32::MAX;
+        let version = match dialect {
+            Dialect::MySql => 99_999,
+            Dialect::MariaDb => u32::MAX,
+        };
         Ddl { dialect, version, comments: false, backslash_escapes: true, session: Session::default() }
     }
 

@@ -221,7 +221,12 @@ impl Applied<'_> {
         let mut scope = None;
         let mut place = 0;
         while !cursor.at_end() {
-            if let Some(name) = variable(cursor, &mut scope)? {
+            let name = variable(cursor, &mut scope);
+            if !cursor.sign('=') {
+                // `SET SESSION TRANSACTION ..` and whatever else is no assignment.
+                return Ok(());
+            }
+            if let Some(name) = name {
                 let value = value(cursor)?;
                 let database = self.ddl.session.database.clone();
                 if name.eq_ignore_ascii_case("character_set_database") && !database.is_empty() {
@@ -250,8 +255,8 @@ fn view_words(cursor: &mut Cursor<'_>) -> Result<bool, Failure> {
     Ok(cursor.word("VIEW"))
 }
 
-/// Takes the name of a variable and the sign behind it. `None` for a user's own variable.
-fn variable(cursor: &mut Cursor<'_>, scope: &mut Option<Scope>) -> Result<Option<String>, Failure> {
+/// Takes the name of a variable. `None` for a user's own variable.
+fn variable(cursor: &mut Cursor<'_>, scope: &mut Option<Scope>) -> Option<String> {
     match cursor.any(&["GLOBAL", "SESSION", "LOCAL", "PERSIST", "PERSIST_ONLY"]) {
         Some("SESSION" | "LOCAL") => *scope = Some(Scope::Session),
         Some(_) => *scope = Some(Scope::Global),
@@ -268,8 +273,7 @@ fn variable(cursor: &mut Cursor<'_>, scope: &mut Option<Scope>) -> Result<Option
         None => Some(unquoted(name)),
     };
     cursor.sign(':');
-    cursor.need_sign('=', "= behind the name of the variable")?;
-    Ok(name)
+    name
 }
 
 /// The text of a value without quotes and blanks.
