@@ -157,6 +157,10 @@ impl PgPosition {
 }
 
 impl Position for PgPosition {
+    fn committed_ms(&self) -> Option<i64> {
+        self.ts_us.map(|us| us / 1000)
+    }
+
     fn to_map(&self) -> OffsetMap {
         let mut entries: Vec<(&str, Value)> = Vec::with_capacity(8);
         let mut add = |key: &'static str, value: Option<Value>| entries.extend(value.map(|v| (key, v)));

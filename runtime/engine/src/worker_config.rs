@@ -60,6 +60,8 @@ config_def! {
         override_allowlist: List = "connector.client.config.override.allowlist", Medium, default "";
         /// Addresses where `/metrics` is served alone; absent: it is one of the REST server's paths.
         metrics_listeners: List = "couplet.metrics.listeners", Low, optional;
+        /// How lines of the log look: `text` or `json`.
+        log_format: Str = "couplet.log.format", Low, default "text", one_of_ignore_case(&["text", "json"]);
         /// Classes that change the REST server: `BasicAuthSecurityRestExtension` is known.
         rest_extension_classes: List = "rest.extension.classes", Low, default "";
         /// Whether topics of sources are created by the worker.

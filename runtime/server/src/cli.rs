@@ -47,6 +47,16 @@ pub enum Command {
     Dev(Dev),
 }
 
+impl Command {
+    /// The settings of the worker that is run.
+    pub fn properties(&self) -> Option<&Path> {
+        match self {
+            Command::Distributed { properties } | Command::Standalone { properties, .. } => Some(properties),
+            Command::Validate { .. } | Command::Dev(_) => None,
+        }
+    }
+}
+
 /// Settings of `couplet dev`.
 #[derive(Debug, clap::Args)]
 pub struct Dev {

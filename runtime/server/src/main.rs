@@ -4,6 +4,7 @@ mod cli;
 mod connector_file;
 mod dev;
 mod exit;
+mod log_line;
 mod logging;
 mod registry;
 mod run;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     // Fails only when there is a provider already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let loggers = logging::init();
+    let loggers = logging::init(logging::format_of(cli.command.properties()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Stop::failed(format!("the system gives no threads: {error}")).report(),

@@ -173,6 +173,33 @@ fn dev_answers_soon_and_ends_gracefully() {
     assert!(ended(child).status.success(), "a graceful end is code 0: {rest:?}");
 }
 
+/// With `couplet.log.format=json` every line is an object; other values are refused.
+#[test]
+fn the_log_is_json_where_that_is_wished_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let listeners = format!("listeners=http://127.0.0.1:{port}");
+    let file = settings(folder.path(), &["listeners"], &[&listeners, "couplet.log.format=json"]);
+    let child = couplet(&["distributed", &file]).spawn().expect("starts");
+    get(port, "/");
+    signal(&child, "-TERM");
+    let said = String::from_utf8(ended(child).stderr).expect("text");
+    let messages: Vec<String> = said
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no object: {line}"));
+            line["message"].as_str().expect("a message").to_owned()
+        })
+        .collect();
+    for words in ["REST server listening", "Kafka version: 4.1.0", "Kafka Connect started", "Kafka Connect stopped"] {
+        assert!(messages.iter().any(|message| message == words), "{words}: {messages:?}");
+    }
+    let file = settings(folder.path(), &[], &["couplet.log.format=xml"]);
+    let said =
+        String::from_utf8(ended(couplet(&["distributed", &file]).spawn().expect("starts")).stderr).expect("text");
+    assert!(said.contains("couplet.log.format"), "{said}");
+}
+
 /// The REST server answers `/` while the brokers are still being looked for, and a signal ends the search.
 #[test]
 fn the_first_answer_does_not_wait_for_kafka() {

@@ -43,6 +43,11 @@ pub trait Position: Debug + Send + Sync {
     /// The offset as Connect stores it.
     fn to_map(&self) -> OffsetMap;
 
+    /// When the change was committed at the source, in milliseconds since the epoch, if the position tells.
+    fn committed_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// For a task that wants its own form back in `commit`.
     fn as_any(&self) -> &dyn std::any::Any;
 }

@@ -6,6 +6,7 @@
 //! Rates, averages and maxima cover `metrics.num.samples` windows of `metrics.sample.window.ms`, as Kafka's do.
 
 mod group;
+mod latency;
 mod plugin_uses;
 mod registry;
 mod render;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::latency::{Latency, QUANTILES};
 use super::registry::{Metrics, StartupKind};
 use super::render_group::membership;
 use super::task::{ErrorFigures, Figures, TaskMetrics, TaskState};
@@ -151,6 +152,7 @@ fn task(out: &mut Exposition, id: &TaskId, metrics: &TaskMetrics, now: Instant) 
         sink(out, &mut figures, labels, now)
     }
     errors(out, &figures.errors, labels);
+    latency(out, &figures.latency, metrics.is_source, labels);
 }
 
 /// Classes and versions in `connector-task-metrics`, `connector-transform-metrics` and `connector-predicate-metrics`.
@@ -205,6 +207,33 @@ fn source(out: &mut Exposition, figures: &mut Figures, labels: [(&str, &str); 2]
         ("source-record-active-count-max", figures.active.max(now)),
     ];
     rows_of(out, "source_task", &rows, labels);
+    if let Some(sizes) = &mut figures.transaction {
+        let rows = [
+            ("transaction-size-avg", sizes.avg(now)),
+            ("transaction-size-max", sizes.max(now)),
+            ("transaction-size-min", sizes.min(now)),
+        ];
+        rows_of(out, "source_task", &rows, labels);
+    }
+}
+
+/// What no JVM measures: how long records take. Only of tasks that had some.
+fn latency(out: &mut Exposition, latency: &Latency, is_source: bool, labels: [(&str, &str); 2]) {
+    let (name, help) = match is_source {
+        true => (
+            "couplet_source_commit_to_ack_seconds",
+            "From the commit of a change at its source, where that is known, else the record's timestamp, to Kafka's answer",
+        ),
+        false => (
+            "couplet_sink_kafka_to_flush_seconds",
+            "From the timestamp of a record to the commit of its offset by the sink",
+        ),
+    };
+    let quantiles = QUANTILES.map(|(part, label)| latency.quantile(part).map(|seconds| (label, seconds)));
+    let quantiles: Vec<(&str, f64)> = quantiles.into_iter().flatten().collect();
+    if !quantiles.is_empty() {
+        out.summary(help, name, &labels, &quantiles, latency.sum_and_count());
+    }
 }
 
 fn sink(out: &mut Exposition, figures: &mut Figures, labels: [(&str, &str); 2], now: Instant) {

@@ -29,6 +29,7 @@ struct Window {
     count: u64,
     sum: f64,
     max: f64,
+    min: f64,
 }
 
 /// Values noted over time.
@@ -45,18 +46,30 @@ impl Series {
         Series { sampling, windows: VecDeque::new() }
     }
 
+    /// Another one without values, sampled alike.
+    pub(crate) fn empty(&self) -> Self {
+        Self::new(self.sampling)
+    }
+
     /// Notes a value.
     pub(crate) fn note(&mut self, now: Instant, value: f64) {
         self.forget(now);
         let current =
             self.windows.back().is_some_and(|w| now.saturating_duration_since(w.began) < self.sampling.window);
         if !current {
-            self.windows.push_back(Window { began: now, count: 0, sum: 0.0, max: f64::NEG_INFINITY });
+            self.windows.push_back(Window {
+                began: now,
+                count: 0,
+                sum: 0.0,
+                max: f64::NEG_INFINITY,
+                min: f64::INFINITY,
+            });
         }
         if let Some(window) = self.windows.back_mut() {
             window.count += 1;
             window.sum += value;
             window.max = window.max.max(value);
+            window.min = window.min.min(value);
         }
     }
 
@@ -88,6 +101,12 @@ impl Series {
         if count == 0 { f64::NAN } else { sum / count as f64 }
     }
 
+    /// Least of the values; not a number without any.
+    pub(crate) fn min(&mut self, now: Instant) -> f64 {
+        self.forget(now);
+        self.windows.iter().map(|w| w.min).fold(f64::NAN, f64::min)
+    }
+
     /// Greatest of the values; not a number without any.
     pub(crate) fn max(&mut self, now: Instant) -> f64 {
         self.forget(now);
@@ -111,7 +130,7 @@ mod tests {
         // One window of two: the other counts as empty.
         assert_eq!(series.rate(at(15)), 90.0 / 45.0);
         series.note(at(30), 10.0);
-        assert_eq!((series.avg(at(40)), series.max(at(40))), (100.0 / 3.0, 60.0));
+        assert_eq!((series.avg(at(40)), series.max(at(40)), series.min(at(40))), (100.0 / 3.0, 60.0, 10.0));
         assert_eq!(series.rate(at(40)), 100.0 / 40.0);
         // The first window is too old now.
         assert_eq!((series.avg(at(60)), series.max(at(60))), (10.0, 10.0));

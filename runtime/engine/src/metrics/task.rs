@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::latency::Latency;
 use super::sampled::{Sampling, Series};
 
 /// What a task does, as metrics tell.
@@ -75,6 +76,10 @@ pub(crate) struct Figures {
     pub(crate) skip: Series,
     pub(crate) skip_total: u64,
     pub(crate) errors: ErrorFigures,
+    /// From the source's commit to Kafka's answer, or from Kafka to the sink's commit.
+    pub(crate) latency: Latency,
+    /// Records of each transaction, of a task that has some.
+    pub(crate) transaction: Option<Series>,
 }
 
 /// Counts of `task-error-metrics`.
@@ -128,6 +133,8 @@ impl TaskMetrics {
             skip: series(),
             skip_total: 0,
             errors: ErrorFigures::default(),
+            latency: Latency::default(),
+            transaction: None,
         };
         TaskMetrics { is_source, plugins, figures: Mutex::new(figures) }
     }
@@ -185,6 +192,27 @@ impl TaskMetrics {
         figures.partitions = partitions as u64;
         figures.active_now = active;
         figures.active.note(now, active as f64);
+    }
+
+    /// So many milliseconds took records until they were where they belong; each with their number.
+    pub(crate) fn arrived(&self, latencies: &[(u64, u64)]) {
+        let mut figures = self.figures();
+        for (ms, records) in latencies {
+            figures.latency.note(*ms, *records);
+        }
+    }
+
+    /// The task writes in transactions.
+    pub(crate) fn writes_transactions(&self) {
+        let mut figures = self.figures();
+        figures.transaction = Some(figures.taken.empty());
+    }
+
+    /// A transaction of so many records was committed.
+    pub(crate) fn transacted(&self, records: u64) {
+        if let Some(sizes) = &mut self.figures().transaction {
+            sizes.note(Instant::now(), records as f64);
+        }
     }
 
     /// A commit of offsets began.

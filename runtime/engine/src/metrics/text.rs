@@ -9,6 +9,7 @@ pub(super) struct Exposition(BTreeMap<String, Metric>);
 
 struct Metric {
     help: &'static str,
+    is_summary: bool,
     rows: String,
 }
 
@@ -16,34 +17,61 @@ impl Exposition {
     /// Adds a row. Names may have hyphens, which become underscores.
     pub(super) fn row(&mut self, help: &'static str, name: &str, labels: &[(&str, &str)], value: f64) {
         let name = name.replace('-', "_");
-        let metric = self.0.entry(name.clone()).or_insert_with(|| Metric { help, rows: String::new() });
-        let rows = &mut metric.rows;
-        rows.push_str(&name);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            rows.push(if at == 0 { '{' } else { ',' });
-            rows.push_str(&label.replace('-', "_"));
-            rows.push_str("=\"");
-            escape(text, rows);
-            rows.push('"');
+        let metric = Metric { help, is_summary: false, rows: String::new() };
+        write_row(&mut self.0.entry(name.clone()).or_insert(metric).rows, &name, labels, value);
+    }
+
+    /// Adds the rows of a summary: quantiles by their labels, then sum and count of all values.
+    pub(super) fn summary(
+        &mut self,
+        help: &'static str,
+        name: &str,
+        labels: &[(&str, &str)],
+        quantiles: &[(&str, f64)],
+        (sum, count): (f64, u64),
+    ) {
+        let metric = Metric { help, is_summary: true, rows: String::new() };
+        let rows = &mut self.0.entry(name.to_owned()).or_insert(metric).rows;
+        for (quantile, value) in quantiles {
+            let labels: Vec<_> = labels.iter().copied().chain([("quantile", *quantile)]).collect();
+            write_row(rows, name, &labels, *value);
         }
-        let close = if labels.is_empty() { "" } else { "}" };
-        let value = match value {
-            value if value.is_nan() => "NaN".to_owned(),
-            value if value.is_infinite() => if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
-            value => value.to_string(),
-        };
-        let _ = writeln!(rows, "{close} {value}");
+        write_row(rows, &format!("{name}_sum"), labels, sum);
+        write_row(rows, &format!("{name}_count"), labels, count as f64);
     }
 
     /// The text.
     pub(super) fn finish(self) -> String {
         let mut text = String::new();
-        for (name, Metric { help, rows }) in self.0 {
-            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        for (name, Metric { help, is_summary, rows }) in self.0 {
+            let kind = match is_summary {
+                true => "summary",
+                false if name.ends_with("_total") => "counter",
+                false => "gauge",
+            };
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{rows}");
         }
         text
     }
+}
+
+fn write_row(rows: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    rows.push_str(name);
+    for (at, (label, text)) in labels.iter().enumerate() {
+        rows.push(if at == 0 { '{' } else { ',' });
+        rows.push_str(&label.replace('-', "_"));
+        rows.push_str("=\"");
+        escape(text, rows);
+        rows.push('"');
+    }
+    let close = if labels.is_empty() { "" } else { "}" };
+    let value = match value {
+        value if value.is_nan() => "NaN".to_owned(),
+        value if value.is_infinite() => if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
+        value => value.to_string(),
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(rows, "{close} {value}");
 }
 
 fn escape(text: &str, out: &mut String) {
@@ -60,6 +88,17 @@ fn escape(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_has_quantiles_sum_and_count() {
+        let mut exposition = Exposition::default();
+        exposition.summary("s", "s_seconds", &[("task", "0")], &[("0.5", 0.25), ("0.99", 2.0)], (3.5, 7));
+        assert_eq!(
+            exposition.finish(),
+            "# HELP s_seconds s\n# TYPE s_seconds summary\ns_seconds{task=\"0\",quantile=\"0.5\"} 0.25\n\
+             s_seconds{task=\"0\",quantile=\"0.99\"} 2\ns_seconds_sum{task=\"0\"} 3.5\ns_seconds_count{task=\"0\"} 7\n"
+        );
+    }
 
     #[test]
     fn rows_of_a_name_stand_together_under_help_and_type() {

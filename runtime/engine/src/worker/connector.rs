@@ -8,6 +8,7 @@ use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Error, Result};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::guard::guarded;
 
@@ -56,7 +57,8 @@ impl ConnectorRunner {
         let context = ConnectorContext { name: name.clone(), reconfigure: reconfigure.clone(), offsets };
         let (started, outcome) = oneshot::channel();
         let (commands, inbox) = mpsc::channel(1);
-        let handle = spawn(TaskKind::Connector, async move {
+        let span = tracing::error_span!("connector", connector.context = %format_args!("[{name}|worker] "));
+        let work = async move {
             let outcome = guarded(connector.start(&props, context)).await;
             let failed = outcome.is_err();
             // Whoever asked for the start may have given up; the connector is then stopped by its missing inbox.
@@ -67,7 +69,8 @@ impl ConnectorRunner {
             if let Err(error) = guarded(connector.stop()).await {
                 tracing::warn!(connector = %name, %error, "error while stopping the connector");
             }
-        });
+        };
+        let handle = spawn(TaskKind::Connector, work.instrument(span));
         outcome.await.map_err(|_| Error::bug("the connector ended before it started"))??;
         Ok(ConnectorRunner { commands, handle })
     }

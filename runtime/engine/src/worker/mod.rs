@@ -4,7 +4,9 @@
 //! and `topic_creation` to the producer, `submitted` says which offsets its report sets free, `offset_commit` stores
 //! them. A sink record: `sink_task` reads and puts, the `pipeline` converts, `sink_offsets` says what may be committed.
 
+mod ack_latency;
 mod connector;
+mod flush_latency;
 mod guard;
 mod lifecycle;
 mod offset_commit;

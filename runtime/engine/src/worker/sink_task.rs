@@ -15,6 +15,7 @@ use couplet_kafka::clients::{ClientSettings, ConsumedRecord, Consumer, ConsumerE
 use tokio::time::{Instant, sleep_until};
 
 use super::TaskEvent;
+use super::flush_latency::FlushLatency;
 use super::pipeline::Pipeline;
 use super::sink_offsets::SinkOffsets;
 use super::sink_topics::SinkTopics;
@@ -75,6 +76,7 @@ async fn work(run: &mut TaskRun, task: &mut dyn SinkTask) -> Result<()> {
         current,
         context,
         offsets: SinkOffsets::default(),
+        latency: FlushLatency::default(),
         waiting: VecDeque::new(),
         pending: None,
         retry: Backoff::endless(PUT_RETRY_MAX),
@@ -119,6 +121,7 @@ struct SinkLoop {
     current: Arc<CurrentBatch>,
     context: SinkTaskContext,
     offsets: SinkOffsets,
+    latency: FlushLatency,
     /// Batches that came while another waited for its retry; few, because reading is paused then.
     waiting: VecDeque<RecordBatch>,
     pending: Option<Pending>,
@@ -207,6 +210,7 @@ impl SinkLoop {
             self.commit_partitions(partitions, true, run, task).await?;
         }
         let ours = self.offsets.revoke(partitions);
+        self.latency.revoke(partitions);
         self.task_paused.retain(|partition| !ours.contains(partition));
         self.drop_unwanted();
         if !ours.is_empty() {
@@ -246,6 +250,7 @@ impl SinkLoop {
             }
             outcome?;
             self.offsets.advance(&ends_of(&pending.raw));
+            self.latency.put(&pending.raw);
             // Before the next batch: a task that goes back must not be given what lies behind.
             self.serve_requests(run, task).await?;
         }

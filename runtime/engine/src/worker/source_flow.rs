@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::data::{OffsetMap, Position, Record, SourceRecord};
 use couplet_api::source::{Durable, SourceBatch, TransactionEnd};
 use couplet_api::{Error, Kind, Result};
@@ -14,6 +15,7 @@ use couplet_kafka::clients::{
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::ack_latency::AckLatency;
 use super::offset_commit::OffsetCommit;
 use super::offset_topics::ConnectorStore;
 use super::pipeline::{Encoded, Pipeline};
@@ -89,6 +91,7 @@ pub(super) struct SourceFlow {
     in_flight_bytes_max: usize,
     pub(super) commit: OffsetCommit,
     metrics: Arc<TaskMetrics>,
+    latency: AckLatency,
     /// Records that went no further than the transforms or the converter and are not yet told of.
     dropped: usize,
     /// Whether the task says where transactions end.
@@ -158,6 +161,7 @@ impl SourceFlow {
             batch_open: false,
             commit: OffsetCommit::new(store, name, run.commit_interval(), run.commit_timeout(), run.metrics.clone()),
             metrics: run.metrics.clone(),
+            latency: AckLatency::default(),
             dropped: 0,
         })
     }
@@ -324,6 +328,8 @@ impl SourceFlow {
         }
         match self.produce(&topic, &ready.record, &encoded) {
             Ok(()) => {
+                let committed_ms = ready.position.committed_ms().or(ready.record.timestamp);
+                self.latency.sent(self.submitted.next_token(), committed_ms);
                 self.submitted.submit(&ready.partition, ready.position, bytes);
                 Ok(())
             }
@@ -452,6 +458,7 @@ impl SourceFlow {
     /// # Errors
     /// The error that fails the task.
     pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
+        self.metrics.arrived(&self.latency.of(reports, SystemClock.now_ms()));
         let (mut all, mut failed) = (reports.len(), 0);
         for Report { token, failure } in reports.drain(..) {
             if let Some(transactions) = &mut self.transactions {
@@ -467,6 +474,7 @@ impl SourceFlow {
             }
             self.submitted.done(token);
         }
+        self.latency.forget_below(self.submitted.first_token());
         if all > 0 {
             self.metrics.wrote(all, all - failed);
         }

@@ -43,6 +43,11 @@ pub(super) struct Submitted {
 type PartitionKey = String;
 
 impl Submitted {
+    /// Records with lower tokens are done.
+    pub(super) fn first_token(&self) -> u64 {
+        self.first
+    }
+
     /// The token that the next record will get.
     pub(super) fn next_token(&self) -> u64 {
         self.first + self.entries.len() as u64

@@ -81,6 +81,8 @@ pub(super) struct Transactions {
     /// Whether the next batch ends one whatever the boundary says.
     wanted: bool,
     unreported_offsets: usize,
+    /// Records in the open transaction that are acknowledged.
+    records: u64,
     /// Records below this token belong to transactions that were given up: that they fail is right.
     given_up_below: u64,
     /// What the transaction that ends now stores.
@@ -104,6 +106,7 @@ impl Transactions {
         metrics: Arc<TaskMetrics>,
     ) -> Result<Self> {
         let Some(topic) = &store.topic else { return Err(Error::bug("transactions need an offsets topic")) };
+        metrics.writes_transactions();
         let offsets_topic = sender.producer().topic(topic.topic())?;
         let timeout_ms = timeout_ms.and_then(|text| text.trim().parse().ok()).unwrap_or(TRANSACTION_TIMEOUT_MS);
         Ok(Transactions {
@@ -118,6 +121,7 @@ impl Transactions {
             due: Instant::now(),
             wanted: false,
             unreported_offsets: 0,
+            records: 0,
             given_up_below: 0,
             changes: Vec::new(),
             ending_since: Instant::now(),
@@ -255,6 +259,8 @@ impl Transactions {
         let is_offset = token == OFFSET_TOKEN;
         if is_offset {
             self.unreported_offsets = self.unreported_offsets.saturating_sub(1);
+        } else {
+            self.records += 1;
         }
         Ok(is_offset)
     }
@@ -290,7 +296,10 @@ impl Transactions {
             return Err(self.failed(failure));
         }
         match std::mem::replace(&mut self.ending, Ending::Not) {
-            Ending::Aborting(_) => self.send_offsets(submitted)?,
+            Ending::Aborting(_) => {
+                self.records = 0;
+                self.send_offsets(submitted)?;
+            }
             Ending::SendingOffsets(_) => {
                 self.ending = Ending::Reports;
                 self.after_reports(submitted);
@@ -298,6 +307,7 @@ impl Transactions {
             Ending::Committing(_) => {
                 self.open = None;
                 self.metrics.committed(true, self.ending_since.elapsed());
+                self.metrics.transacted(std::mem::take(&mut self.records));
                 let changes = std::mem::take(&mut self.changes);
                 if let Some(layered) = &self.store.layered {
                     layered.copy_below(&self.id.connector, changes);

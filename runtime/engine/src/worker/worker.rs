@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::connector::{ConnectorListener, ConnectorRunner};
 use super::guard::guarded;
@@ -209,7 +210,9 @@ impl Worker {
         let (target, target_seen) = watch::channel(start.target);
         let listener = Arc::new(Muted(Mutex::new(Some(start.listener.clone()))));
         let future = live(self.shared.clone(), start, listener.clone(), stop.clone(), target_seen);
-        let handle = spawn(TaskKind::Task, future);
+        let context =
+            tracing::error_span!("task", connector.context = %format_args!("[{}|task-{}] ", id.connector, id.task));
+        let handle = spawn(TaskKind::Task, future.instrument(context));
         tasks.insert(id, Task { stop, target, listener, handle });
         Ok(())
     }

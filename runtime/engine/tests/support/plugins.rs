@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::connector::{Connector, ConnectorPlugin, SinkPlugin, SourcePlugin, StaticConnector};
 use couplet_api::converter::Converter;
@@ -168,6 +169,11 @@ impl Traces {
 struct LineNumber(i64);
 
 impl Position for LineNumber {
+    fn committed_ms(&self) -> Option<i64> {
+        // Five seconds ago.
+        Some(SystemClock.now_ms() - 5000)
+    }
+
     fn to_map(&self) -> OffsetMap {
         OffsetMap::new([("next", Value::Int64(self.0))])
     }
@@ -279,11 +285,10 @@ impl SourceTask for CountingTask {
             );
             record.headers.push(Header { key: "n".into(), value: Datum::new(Schema::int64(), self.next) });
             self.next += 1;
-            let offset = OffsetMap::new([("next", Value::Int64(self.next))]);
             batch.push(SourceRecord {
                 record,
                 source_partition: self.partition.clone(),
-                source_offset: Arc::new(offset),
+                source_offset: Arc::new(LineNumber(self.next)),
             });
             if self.abort_every.is_some_and(|every| self.next % every == 0) {
                 batch.abort_transaction();

@@ -50,11 +50,11 @@ impl SinkLoop {
         // What the task holds back is active still.
         let held = |(partition, end): (&TopicPartition, &i64)| end - offsets.get(partition).unwrap_or(end);
         let active = seen.iter().map(held).sum::<i64>();
-        let outcome = timeout(run.commit_timeout(), self.consumer.commit(offsets)).await;
+        let outcome = timeout(run.commit_timeout(), self.consumer.commit(offsets.clone())).await;
         run.metrics.committed(matches!(outcome, Ok(Ok(()))), began.elapsed());
         run.metrics.holds(self.offsets.assigned().len(), u64::try_from(active).unwrap_or(0));
         match outcome {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => run.metrics.arrived(&self.latency.committed(&offsets, run.shared.clock.now_ms())),
             Ok(Err(error)) => tracing::warn!(task = %run.id, %error, "failed to commit offsets"),
             Err(_) => tracing::warn!(task = %run.id, "committing offsets takes too long"),
         }
