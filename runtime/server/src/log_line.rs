@@ -3,7 +3,7 @@
 //! Every line that a connector or one of its tasks causes bears its context, `[name|worker] ` or `[name|task-0] `, as Kafka
 //! Connect's `connector.context` does (KIP-449).
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use couplet_engine::secrets;
 use serde_json::{Map, Value};
