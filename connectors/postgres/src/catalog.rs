@@ -91,6 +91,29 @@ pub(crate) async fn table(sql: &Sql, types: &mut TypeRegistry, id: &TableId) -> 
     Ok(Some(Table { id: id.clone(), columns, key }))
 }
 
+/// Pages of an ordinary table that can be read in ranges of them; `None`: a partitioned one, or an old server.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn pages(sql: &Sql, id: &TableId) -> Result<Option<u64>> {
+    let query = "SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint FROM pg_catalog.pg_class c \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' \
+                 AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+                 AND current_setting('server_version_num')::int >= 140000";
+    let rows = sql.query(query, &[&&*id.schema, &&*id.table]).await?;
+    Ok(rows.first().and_then(|row| u64::try_from(row.get::<_, i64>(0)).ok()))
+}
+
+/// Makes what the running transaction sees visible to others, and returns its name.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn export_snapshot(sql: &Sql) -> Result<String> {
+    let rows = sql.query("SELECT pg_catalog.pg_export_snapshot()", &[]).await?;
+    rows.first().map(|row| row.get(0)).ok_or_else(|| couplet_api::error::Error::remote("no snapshot was exported"))
+}
+
 /// Columns of the table with object id `relation`; none when it is gone.
 ///
 /// # Errors

@@ -1,4 +1,7 @@
-//! The initial snapshot: all captured tables, one after another, in one transaction, at `COPY` speed.
+//! The initial snapshot, and blocking ones: all captured tables, one after another, in one transaction, at `COPY` speed;
+//! over several connections when `snapshot.max.threads` says so.
+
+mod parallel;
 
 use std::sync::Arc;
 
@@ -51,6 +54,16 @@ pub(crate) async fn take(plan: Plan<'_>, types: &mut TypeRegistry, outbox: &mut 
     read
 }
 
+/// What notifications about tables say besides the table.
+struct Told<'a> {
+    /// All tables, when one begins.
+    begun_of: String,
+    /// All tables, when one is done.
+    done_of: String,
+    /// Where the records stand.
+    position: &'a Arc<PgPosition>,
+}
+
 impl Plan<'_> {
     /// Where the records stand.
     async fn position(&self, sql: &Sql) -> Result<PgPosition> {
@@ -95,27 +108,78 @@ impl Plan<'_> {
         let names = |tables: &[TableId]| tables.iter().map(ToString::to_string).collect::<Vec<_>>();
         let begun_of = java_set_order(names(&tables)).join(",");
         let done_of = names(&all).join(",");
-        let mut writer = Writer::new(records, position.clone(), config.snapshot.unordered);
+        let writer = Writer::new(records, position.clone());
+        let told = Told { begun_of, done_of, position: &position };
+        if config.snapshot.threads > 1 {
+            return self.read_at_once(sql, tables, types, writer, &told, outbox).await;
+        }
+        let mut writer = writer;
         for (index, id) in tables.into_iter().enumerate() {
             let Some(table) = catalog::table(sql, types, &id).await? else { continue };
-            let data = vec![("current_collection_in_progress", id.to_string()), ("data_collections", begun_of.clone())];
-            self.notify("IN_PROGRESS", data, &position, outbox);
+            self.table_begun(&id, &told, outbox);
             let schema = Arc::new(TableSchema::new(&table, types, &records.source_schema, config));
             let rows = self
                 .copy_table(sql, &schema, index, &mut writer, outbox)
                 .await
                 .context(|| format!("Snapshotting of table {id} failed"))?;
-            tracing::info!(table = %id, rows, "table read");
-            let data = vec![
-                ("scanned_collection", id.to_string()),
-                ("data_collections", done_of.clone()),
-                ("total_rows_scanned", rows.to_string()),
-                ("status", "SUCCEEDED".to_owned()),
-            ];
-            self.notify("TABLE_SCAN_COMPLETED", data, &position, outbox);
+            self.table_ended(&id, rows, &told, outbox);
         }
         sql.run("COMMIT").await?;
         Ok(writer.finish(outbox))
+    }
+
+    /// Reads `tables` over several connections.
+    async fn read_at_once(
+        &self,
+        sql: &Sql,
+        tables: Vec<TableId>,
+        types: &mut TypeRegistry,
+        writer: Writer<'_>,
+        told: &Told<'_>,
+        outbox: &mut Outbox,
+    ) -> Result<PgPosition> {
+        let Plan { config, records, .. } = self;
+        let mut sources = Vec::with_capacity(tables.len());
+        for id in &tables {
+            let Some(table) = catalog::table(sql, types, id).await? else { continue };
+            let schema = Arc::new(TableSchema::new(&table, types, &records.source_schema, config));
+            let (query, positions) = self.select(sql, &schema).await?;
+            let pages = match self.own_select(&schema) {
+                Some(_) => None,
+                None => catalog::pages(sql, id).await?,
+            };
+            sources.push(parallel::Source { schema, query, positions, pages });
+        }
+        let ids: Vec<TableId> = sources.iter().map(|source| source.schema.id.clone()).collect();
+        let name = match &self.exported {
+            Some((_, name)) => name.clone(),
+            None => catalog::export_snapshot(sql).await?,
+        };
+        let tell = |event: parallel::Event, outbox: &mut Outbox| match event {
+            parallel::Event::Begun(table) => self.table_begun(&ids[table], told, outbox),
+            parallel::Event::Ended(table, rows) => self.table_ended(&ids[table], rows, told, outbox),
+        };
+        let session = (&config.connection, name.as_str());
+        let end = parallel::read(session, sources, config.snapshot.threads, writer, outbox, tell).await?;
+        sql.run("COMMIT").await?;
+        Ok(end)
+    }
+
+    fn table_begun(&self, id: &TableId, told: &Told<'_>, outbox: &mut Outbox) {
+        let data =
+            vec![("current_collection_in_progress", id.to_string()), ("data_collections", told.begun_of.clone())];
+        self.notify("IN_PROGRESS", data, told.position, outbox);
+    }
+
+    fn table_ended(&self, id: &TableId, rows: u64, told: &Told<'_>, outbox: &mut Outbox) {
+        tracing::info!(table = %id, rows, "table read");
+        let data = vec![
+            ("scanned_collection", id.to_string()),
+            ("data_collections", told.done_of.clone()),
+            ("total_rows_scanned", rows.to_string()),
+            ("status", "SUCCEEDED".to_owned()),
+        ];
+        self.notify("TABLE_SCAN_COMPLETED", data, told.position, outbox);
     }
 
     /// The tables to read, in order.
@@ -174,17 +238,21 @@ impl Plan<'_> {
         Ok(rows)
     }
 
-    /// The query of a table, and the column of the table that each of its columns is; `None`: of no interest.
-    async fn select(&self, sql: &Sql, schema: &TableSchema) -> Result<(String, Vec<Option<usize>>)> {
-        let own = match self.request {
+    /// The SELECT that the user gave for a table.
+    fn own_select(&self, schema: &TableSchema) -> Option<&str> {
+        match self.request {
             // The filter of a blocking snapshot is a whole SELECT.
             Some((request, _)) => {
                 let named = request.conditions.iter().find(|condition| parsed(&condition.collection) == schema.id);
                 named.map(|condition| condition.filter.as_str())
             }
             None => self.config.snapshot.selects.get(&schema.name).map(String::as_str),
-        };
-        if let Some(own) = own {
+        }
+    }
+
+    /// The query of a table, and the column of the table that each of its columns is; `None`: of no interest.
+    async fn select(&self, sql: &Sql, schema: &TableSchema) -> Result<(String, Vec<Option<usize>>)> {
+        if let Some(own) = self.own_select(schema) {
             let own = own.trim().trim_end_matches(';');
             let names = sql.column_names(own).await?;
             let position = |name: &String| schema.read_columns().find(|(_, column)| column == name).map(|(i, _)| i);
@@ -231,7 +299,6 @@ async fn lock(sql: &Sql, config: &PgConfig, tables: &[TableId]) -> Result<()> {
 struct Writer<'a> {
     records: &'a Records,
     running: Arc<PgPosition>,
-    unordered: bool,
     held: Option<Held>,
 }
 
@@ -243,14 +310,14 @@ struct Held {
 }
 
 impl<'a> Writer<'a> {
-    fn new(records: &'a Records, position: Arc<PgPosition>, unordered: bool) -> Self {
-        Writer { records, running: position, unordered, held: None }
+    fn new(records: &'a Records, position: Arc<PgPosition>) -> Self {
+        Writer { records, running: position, held: None }
     }
 
     fn row(&mut self, schema: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox) {
         let next = Held { schema: schema.clone(), row, table, first };
         if let Some(held) = self.held.replace(next) {
-            let marker = SnapshotMarker::of(held.table == 0 && !self.unordered, false, held.first, held.table != table);
+            let marker = SnapshotMarker::of(held.table == 0, false, held.first, held.table != table);
             self.write(held, marker, self.running.clone(), outbox);
         }
     }

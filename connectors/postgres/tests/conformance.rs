@@ -2,10 +2,11 @@
 
 mod bench;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bench::{Bench, context, identity, plugin, read, row_identity};
-use couplet_api::data::Value;
+use couplet_api::data::{SourceRecord, Value};
 use couplet_api::source::{Durable, SourceBatch};
 use couplet_testkit::conformance::{SourceExpectations, source_conformance};
 
@@ -20,6 +21,37 @@ async fn snapshots_keep_the_contract() {
     expect.identity = row_identity;
     expect.broken = Some(bench.props(&[("snapshot.mode", "never")]));
     source_conformance(&*plugin(), &bench.props(&[]), &expect).await;
+    bench.drop().await;
+}
+
+/// Several connections read each row once, in one snapshot, and mark first and last of each table and of all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_over_several_connections_is_complete() {
+    const LARGE: usize = 6000;
+    let Some(bench) = Bench::new("parallel").await else { return };
+    bench.run("INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 40) i; CREATE TABLE none(id int)").await;
+    // More pages than are read as a whole.
+    bench.run("CREATE TABLE large(id int PRIMARY KEY, v text)").await;
+    bench.run(&format!("INSERT INTO large SELECT i, repeat('x', 1900) FROM generate_series(1, {LARGE}) i")).await;
+    for mode in ["initial", "initial_only"] {
+        let mut task = plugin().task();
+        let props = bench.props(&[("snapshot.mode", mode), ("snapshot.max.threads", "3")]);
+        task.start(&props, context(None)).await.expect("the task starts");
+        let records = read(&mut *task, 40 + LARGE).await;
+        task.stop().await.expect("the task stops");
+        let rows: BTreeSet<String> = records.iter().map(row_identity).collect();
+        assert_eq!(rows.len(), 40 + LARGE, "{mode}: each row once");
+        let mark = |record: &SourceRecord| {
+            let source = record.record.value.value.as_struct().and_then(|value| value.get("source").cloned());
+            let mark = source.and_then(|source| source.as_struct()?.get("snapshot").cloned());
+            mark.and_then(|mark| mark.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let mut marks: Vec<String> = records.iter().map(mark).filter(|mark| mark != "true").collect();
+        assert_eq!(marks.last().map(String::as_str), Some("last"));
+        marks.sort();
+        let want = ["first_in_data_collection", "first_in_data_collection", "last", "last_in_data_collection"];
+        assert_eq!(marks, want, "{mode}");
+    }
     bench.drop().await;
 }
 

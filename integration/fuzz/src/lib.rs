@@ -31,10 +31,12 @@ pub fn targets() -> Vec<Fuzzed> {
     let engine =
         couplet_engine::fuzzing::decoders().into_iter().map(|(n, run, seeds)| of(n, run, seeds, "connect/topics"));
     let postgres = couplet_postgres::fuzzing::DECODERS.iter().map(|&(n, run, seeds)| of(n, run, seeds, "cdc/postgres"));
+    let registry =
+        couplet_registry::fuzzing::decoders().into_iter().map(|(n, run, seeds)| of(n, run, seeds, "connect/converters"));
     let broker = couplet_devbroker::fuzzing::DECODERS.iter().map(|&(name, run, seeds)| Fuzzed {
         target: Target { name, run },
         seeds: seeds(),
         recordings: None,
     });
-    plugins.chain(engine).chain(postgres).chain(broker).collect()
+    plugins.chain(engine).chain(postgres).chain(registry).chain(broker).collect()
 }

@@ -70,7 +70,7 @@ impl OwnTopic for MemoryTopic {
 
     async fn read(&self, on_record: OnOwnRecord<'_>) -> Result<()> {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
-        records.into_iter().try_for_each(|record| on_record(record))
+        records.into_iter().try_for_each(on_record)
     }
 
     async fn append(&self, key: Option<Bytes>, value: Option<Bytes>) -> Result<()> {

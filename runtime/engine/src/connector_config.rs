@@ -13,6 +13,8 @@ pub const TRANSFORMS: &str = "transforms";
 pub const PREDICATES: &str = "predicates";
 /// Prefix of topic creation rules.
 pub const TOPIC_CREATION_PREFIX: &str = "topic.creation.";
+/// Prefix of the settings of automatic restarts.
+pub const RESTART_PREFIX: &str = "couplet.restart.";
 /// The dead letter queue's topic.
 pub const DLQ_TOPIC: &str = "errors.deadletterqueue.topic.name";
 
@@ -120,6 +122,28 @@ config_def! {
         /// Topic for this connector's offsets; the worker's when absent.
         offsets_storage_topic: Str = "offsets.storage.topic", Low, optional, non_empty()
             => { group: "offsets.topic", order: 1, width: Long, display: "Offsets topic" };
+    }
+}
+
+config_def! {
+    /// Automatic restarts, of a worker's connectors or of one connector. Kafka Connect has none, so these keys show only
+    /// where one of them is given.
+    pub struct RestartConfig {
+        /// Whether connectors and tasks that fail with an error which may pass are restarted.
+        policy: Str = "couplet.restart.policy", Medium, default "never", one_of(&["never", "on-retriable-failure"])
+            => { group: "Restarts", order: 1, width: Medium, display: "Restart Policy" };
+        /// Restarts in a row before a connector or task stays failed.
+        max_attempts: Int = "couplet.restart.max.attempts", Low, default "5", at_least(1)
+            => { group: "Restarts", order: 2, width: Short, display: "Most Restarts in a Row" };
+        /// Milliseconds before the first restart; the pause doubles each time, and is cut by up to a half at random.
+        backoff_ms: Long = "couplet.restart.backoff.ms", Low, default "1000", at_least(1)
+            => { group: "Restarts", order: 3, width: Short, display: "First Pause Before a Restart" };
+        /// Longest pause in milliseconds.
+        backoff_max_ms: Long = "couplet.restart.backoff.max.ms", Low, default "300000", at_least(1)
+            => { group: "Restarts", order: 4, width: Short, display: "Longest Pause Before a Restart" };
+        /// Milliseconds of running after which the restarts before do not count any more.
+        reset_ms: Long = "couplet.restart.reset.ms", Low, default "600000", at_least(0)
+            => { group: "Restarts", order: 5, width: Short, display: "Time Until Restarts Are Forgotten" };
     }
 }
 

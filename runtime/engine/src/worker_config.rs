@@ -7,6 +7,7 @@ use couplet_api::config_def;
 use couplet_api::{Error, Result};
 
 use crate::config_provider::{Providers, Resolved};
+use crate::connector_config::RestartConfig;
 pub use crate::override_policy::OverridePolicy;
 use crate::{secrets, worker_keys};
 
@@ -163,6 +164,8 @@ impl WorkerConfig {
             Mode::Standalone => StandaloneConfig::parse(&props).map(ModeConfig::Standalone),
         };
         let mode = mode.map_err(&mut note).ok();
+        // Herders read them for each connector, which may have its own.
+        let _ = RestartConfig::parse(&props).map_err(&mut note);
         let policy = common.as_ref().map(|c| OverridePolicy::parse(&c.override_policy, &c.override_allowlist));
         let policy = policy.and_then(|policy| policy.map_err(&mut note).ok());
         match (common, mode, policy) {

@@ -123,6 +123,43 @@ async fn skipped_records_of_a_source_can_go_to_a_dead_letter_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_that_the_broker_refuses_can_go_to_the_dead_letters_of_a_source() {
+    for_each_broker(async |bootstrap| {
+        let (name, topic, letters) = (unique("refused"), unique("topic"), unique("letters"));
+        let bench = Bench::new(&bootstrap, &unique("offsets"), &[]).await;
+        let settings = [
+            SOURCE,
+            ("topic", topic.as_str()),
+            ("count", "3"),
+            ("line", "without a key"),
+            // Which takes no records without keys, and says so only when they arrive.
+            ("topic.creation.default.cleanup.policy", "compact"),
+            ("topic.creation.default.replication.factor", "1"),
+            ("topic.creation.default.partitions", "1"),
+            ("errors.tolerance", "all"),
+            ("couplet.errors.deadletterqueue.topic.name", letters.as_str()),
+            ("couplet.errors.deadletterqueue.topic.replication.factor", "1"),
+        ];
+        bench.start(&name, &settings, TargetState::Started);
+        let buried = read(&bootstrap, &letters, 3).await;
+        traces(&name).wait("a commit of everything", |t| t.committed.lock().unwrap().last() == Some(&3)).await;
+        for (letter, number) in buried.iter().zip(0..) {
+            let value: serde_json::Value = serde_json::from_slice(letter.value.as_deref().unwrap()).unwrap();
+            assert_eq!(value["payload"], "without a key");
+            let header = |name: &str| {
+                let found = letter.headers.iter().find(|(key, _)| **key == *format!("__connect.errors.{name}"));
+                String::from_utf8(found.unwrap_or_else(|| panic!("no {name}")).1.clone().unwrap().to_vec()).unwrap()
+            };
+            assert_eq!(header("stage"), "KAFKA_PRODUCE");
+            assert_eq!(header("source.offset"), format!("{{\"next\":{}}}", number + 1));
+        }
+        bench.worker.shutdown().await;
+        assert_eq!(stored_offset(&bench, &name).await, Some(3));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_offset_without_a_record_follows_the_records_before_it() {
     for_each_broker(async |bootstrap| {
         let (name, topic) = (unique("moved"), unique("topic"));

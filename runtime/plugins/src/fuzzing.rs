@@ -14,6 +14,7 @@ use couplet_api::{Plugin, Result};
 
 use crate::java::DateFormat;
 use crate::json::{JsonOptions, read_schema, read_value, write_value};
+use crate::json_path::JsonPath;
 use crate::{JavaRegex, plugins};
 
 /// Name, decoder, inputs.
@@ -46,6 +47,16 @@ pub const DECODERS: &[Decoder] = &[
             b"yyyy-MM-dd'T'HH:mm:ss.SSSXXX\n2024-02-29T23:59:60.999+14:00",
             b"EEE, d MMM yy h:mm a zzzz\nThu, 9 Feb 99 1:02 PM GMT-08:00",
             b"yyyyyyyyyy D F W w u k K\n2147483647 366 5 6 53 7 24 11",
+        ],
+    ),
+    (
+        "json-path",
+        json_path,
+        &[
+            br#"$.o[?(@.p == 'x' && !(@.q > 1.5e3 || @.r =~ /[a-z]+/i))].p
+{"o":{"p":"x","q":1}}"#,
+            br#"$..l[?(@.w in ['a', 1, null] || @.w size 2)][0,-1]['p','q']
+{"l":[{"w":["a"],"p":1}]}"#,
         ],
     ),
     ("transforms", transforms, TRANSFORMED),
@@ -206,6 +217,14 @@ fn date_format(input: &[u8]) {
     for instant in [format.parse(text).unwrap_or_default(), i64::MIN, -1, i64::MAX] {
         let _ = format.parse(&format.format(instant));
     }
+}
+
+/// Lines: path, JSON.
+fn json_path(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let (path, json) = text.split_once('\n').unwrap_or((&text, "{}"));
+    let (Ok(path), Ok(value)) = (path.parse::<JsonPath>(), read_value(&bytes(json.as_bytes()))) else { return };
+    let _ = path.find(&value);
 }
 
 /// Transforms with settings that reach into the fields `a`, `b` and `ts`.

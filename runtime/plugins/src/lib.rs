@@ -8,6 +8,7 @@ pub mod converters;
 pub mod fuzzing;
 mod java;
 pub mod json;
+mod json_path;
 pub mod predicates;
 pub mod transforms;
 mod value_check;

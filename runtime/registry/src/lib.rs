@@ -9,6 +9,8 @@ mod bounded;
 pub mod client;
 mod config;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod json_schema;
 mod plans;
 mod protobuf;

@@ -106,7 +106,7 @@ pub(super) const PROCESS: &[Field] = &[
         Medium,
         (Width::Short, "Snapshot maximum threads"),
         Check::Positive,
-        "Accepted for compatibility: tables are read one after another.",
+        "Connections that read in the initial snapshot and in blocking ones. With more than one no order is kept between tables.",
     ),
     row(
         "snapshot.mode.custom.name",

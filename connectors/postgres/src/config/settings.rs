@@ -126,8 +126,8 @@ pub struct SnapshotConfig {
     pub selects: HashMap<String, String>,
     /// Order of tables.
     pub order: TableOrder,
-    /// Whether no table counts as the first, which is how Debezium marks a snapshot of several threads.
-    pub unordered: bool,
+    /// Connections that read at once.
+    pub threads: usize,
     /// Pause before.
     pub delay: Duration,
     /// Pause after.

@@ -7,7 +7,7 @@ use couplet_harness::chance::Chance;
 use couplet_harness::clients::Kafka;
 use couplet_harness::lines::{self, GrowingFile};
 use couplet_harness::shared::unique;
-use couplet_harness::worker::Worker;
+use couplet_harness::worker::{Worker, WorkerSettings};
 use couplet_harness::{Deadline, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -16,9 +16,14 @@ use crate::scene::{PATIENCE_SECS, by_time, embedded_broker, file_source, kafka_b
 
 const SEED: u64 = 2025;
 /// Deaths and departures of workers.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 4;
 /// A topic gets this many new lines between them.
 const STEP: i64 = 300;
+
+/// A worker of a group of two. On a busy machine it must not be taken for dead all the time while it is not.
+fn member(bootstrap: &str, group: &str) -> WorkerSettings {
+    worker(bootstrap, group).with("session.timeout.ms", "6000")
+}
 
 fn deadline() -> Deadline {
     Deadline::after_secs(PATIENCE_SECS)
@@ -78,7 +83,7 @@ async fn work_moves(bootstrap: &str) {
     let kafka = Kafka::new(bootstrap).expect("a client");
     let folder = tempfile::tempdir().expect("a folder");
     let group = unique("moved");
-    let settings = worker(bootstrap, &group);
+    let settings = member(bootstrap, &group);
     let mut workers = [Worker::start(&settings).await.expect("one"), Worker::start(&settings).await.expect("another")];
     let sources = Sources::begin(&kafka, &workers[0], folder.path(), &group).await;
     let mut chance = Chance(SEED);
@@ -151,7 +156,7 @@ async fn a_cluster_comes_to_exactly_once_by_rolling_restarts() {
     let kafka = Kafka::new(&bootstrap).expect("a client");
     let folder = tempfile::tempdir().expect("a folder");
     let group = unique("rolling");
-    let settings = |support: &str| worker(&bootstrap, &group).with("exactly.once.source.support", support);
+    let settings = |support: &str| member(&bootstrap, &group).with("exactly.once.source.support", support);
     let first = settings("disabled");
     let mut workers = [Worker::start(&first).await.expect("one"), Worker::start(&first).await.expect("another")];
     let sources = Sources::begin(&kafka, &workers[0], folder.path(), &group).await;
@@ -180,7 +185,7 @@ async fn any_worker_passes_a_round_of_fencing_on_to_the_leader() {
     let folder = tempfile::tempdir().expect("a folder");
     let group = unique("fence");
     // Without signatures, so that this test may ask.
-    let settings = worker(&bootstrap, &group).with("connect.protocol", "compatible");
+    let settings = member(&bootstrap, &group).with("connect.protocol", "compatible");
     let mut workers = [Worker::start(&settings).await.expect("one"), Worker::start(&settings).await.expect("another")];
     lines::write(&folder.path().join(&group), 1).expect("written");
     workers[0].rest.create(&file_source(&group, folder.path(), &[])).await.expect("created");

@@ -33,7 +33,8 @@ pub fn run(quick: bool) -> Result<()> {
 const HOW: &str = "Nanoseconds for one record on one thread, the median: of the samples of Criterion on our side (allocator of the \
 worker, release build), of nine rounds after three seconds of warm-up on the JVM's. Both process the same objects again and again, \
 so caches of schemas are warm. `flat` is a record of 20 fields with its schema, `event` a change event of Debezium with a row of 20 \
-columns before and after. Records and settings: `integration/bench`. Ratios above 1 are in favour of Couplet.";
+columns before and after. Records and settings: `integration/bench`. Ratios above 1 are in favour of Couplet. Converters with a \
+schema registry have no figure of the JVM: Confluent's jars are not on Maven Central.";
 
 fn folder() -> PathBuf {
     cache::repository().join("integration/bench")
@@ -66,16 +67,23 @@ fn jvm() -> Result<(Vec<String>, Figures)> {
 /// Our figures, by Criterion.
 fn ours(quick: bool) -> Result<Figures> {
     let seconds = if quick { "0.5" } else { "3" };
-    let done = Command::new("cargo")
-        .args(["bench", "--quiet", "-p", "couplet-plugins", "--bench", "records", "--"])
-        .args(["--noplot", "--warm-up-time", seconds, "--measurement-time", seconds])
-        .current_dir(cache::repository())
-        .output()
-        .context("cannot start cargo")?;
-    ensure!(done.status.success(), "the benchmark failed: {}", String::from_utf8_lossy(&done.stderr));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache::repository().join("target"), Into::into);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache::repository().join("target"), PathBuf::from);
+    let results = target.join("criterion");
+    // What is there is of other days, and maybe of other cases.
+    if results.is_dir() {
+        std::fs::remove_dir_all(&results).with_context(|| results.display().to_string())?;
+    }
+    for (package, bench) in [("couplet-plugins", "records"), ("couplet-registry", "registry_records")] {
+        let done = Command::new("cargo")
+            .args(["bench", "--quiet", "-p", package, "--bench", bench, "--"])
+            .args(["--noplot", "--warm-up-time", seconds, "--measurement-time", seconds])
+            .current_dir(cache::repository())
+            .output()
+            .context("cannot start cargo")?;
+        ensure!(done.status.success(), "the benchmark failed: {}", String::from_utf8_lossy(&done.stderr));
+    }
     let mut figures = Figures::new();
-    collect(&target.join("criterion"), &mut figures)?;
+    collect(&results, &mut figures)?;
     Ok(figures)
 }
 
@@ -99,13 +107,19 @@ fn table(order: &[String], jvm: &Figures, ours: &Figures) -> String {
     let mut table = String::from(
         "| class | record | operation | JVM ns | Couplet ns | ratio |\n| --- | --- | --- | ---: | ---: | ---: |\n",
     );
-    for name in order {
+    // What the JVM was not measured on comes last.
+    let alone = ours.keys().filter(|name| !jvm.contains_key(*name));
+    for name in order.iter().chain(alone) {
         let mut parts = name.split('/');
         let mut part = || parts.next().unwrap_or_default();
         let (class, record, operation) = (part(), part(), part());
-        let (Some(jvm), Some(ours)) = (jvm.get(name), ours.get(name)) else { continue };
+        let Some(ours) = ours.get(name) else { continue };
+        let (jvm, ratio) = match jvm.get(name) {
+            Some(jvm) => (format!("{jvm:.0}"), format!("{:.1}x", jvm / ours)),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(table, "| {class} | {record} | {operation} | {jvm:.0} | {ours:.0} | {:.1}x |", jvm / ours);
+        let _ = writeln!(table, "| {class} | {record} | {operation} | {jvm} | {ours:.0} | {ratio} |");
     }
     table
 }
@@ -115,11 +129,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_compares_what_both_measured() {
+    fn a_row_compares_what_both_measured_or_stands_alone() {
         let of = |rows: &[(&str, f64)]| rows.iter().map(|(name, ns)| ((*name).to_owned(), *ns)).collect::<Figures>();
         let order = ["A/flat/read".to_owned(), "B/flat/read".to_owned()];
-        let table = table(&order, &of(&[("A/flat/read", 300.4), ("B/flat/read", 1.0)]), &of(&[("A/flat/read", 100.0)]));
-        assert!(table.ends_with("| A | flat | read | 300 | 100 | 3.0x |\n"), "{table}");
+        let ours = of(&[("A/flat/read", 100.0), ("C/flat/read", 7.0)]);
+        let table = table(&order, &of(&[("A/flat/read", 300.4), ("B/flat/read", 1.0)]), &ours);
+        let want = "| A | flat | read | 300 | 100 | 3.0x |\n| C | flat | read | - | 7 | - |\n";
+        assert!(table.ends_with(want), "{table}");
     }
 
     #[test]

@@ -56,6 +56,14 @@ impl Props {
         Props(self.0.iter().filter_map(cut).collect())
     }
 
+    /// The settings under `prefix` without it, or all settings when there are none: Java's
+    /// `AbstractConfig.valuesWithPrefixAllOrNothing`.
+    #[must_use]
+    pub fn with_prefix_or_all(&self, prefix: &str) -> Props {
+        let prefixed = self.with_prefix(prefix);
+        if prefixed.is_empty() { self.clone() } else { prefixed }
+    }
+
     /// Number of settings.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use couplet_api::clock::{Clock, SystemClock};
-use couplet_api::data::SinkRecord;
+use couplet_api::data::{Record, SinkRecord};
 use couplet_api::sink::ErrantRecordReporter;
 use couplet_api::{Error, Result};
 use couplet_kafka::clients::ConsumedRecord;
@@ -47,12 +47,12 @@ impl Reporter {
         self.policy.log || self.dead_letters.is_some()
     }
 
-    /// Reports a record on its way to Kafka, which is known until it is sent, and decides about it.
+    /// Reports a record on its way to Kafka, which is not always known once it is sent, and decides about it.
     ///
     /// # Errors
     /// The error that fails the task.
-    pub fn report_outgoing(&self, place: Option<&RecordPlace>, failed: StageError) -> Result<()> {
-        self.log(place, &failed);
+    pub fn report_outgoing(&self, record: Option<&Record>, failed: StageError) -> Result<()> {
+        self.log(|| record.map(|record| RecordPlace::Outgoing(Box::new(record.clone()))), &failed);
         self.judge(failed)
     }
 
@@ -61,12 +61,11 @@ impl Reporter {
     /// # Errors
     /// The error that fails the task.
     pub async fn report_consumed(&self, record: &ConsumedRecord, failed: StageError) -> Result<()> {
-        let place = RecordPlace::Consumed {
-            at: record.topic_partition(),
-            offset: record.offset,
-            timestamp: record.timestamp.map(|timestamp| (timestamp, record.timestamp_type)),
+        let place = || {
+            let timestamp = record.timestamp.map(|timestamp| (timestamp, record.timestamp_type));
+            Some(RecordPlace::Consumed { at: record.topic_partition(), offset: record.offset, timestamp })
         };
-        self.log(Some(&place), &failed);
+        self.log(place, &failed);
         if let Some(queue) = &self.dead_letters {
             let sent = queue.send(&DeadLetter { record, origin: Origin::Kafka, failed: &failed }).await;
             self.metrics.buried(sent.is_ok());
@@ -111,13 +110,13 @@ impl Reporter {
         verdict
     }
 
-    fn log(&self, place: Option<&RecordPlace>, failed: &StageError) {
+    fn log(&self, place: impl FnOnce() -> Option<RecordPlace>, failed: &StageError) {
         if !self.policy.log {
             return;
         }
         self.metrics.logged();
         let (task, stage, class, error) = (&self.task, failed.stage.name(), failed.class, &failed.error);
-        let place = place.filter(|_| self.policy.log_places);
+        let place = if self.policy.log_places { place() } else { None };
         let place = place.map_or_else(String::new, |place| format!(", {place}"));
         tracing::error!(
             %error,

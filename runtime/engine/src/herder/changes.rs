@@ -86,6 +86,7 @@ impl HerderState {
     fn on_local_change(&mut self, change: Change) {
         match change {
             Change::ConnectorUpdated(name) if self.runs_connector(&name) => {
+                self.restarts.reset_all(&name);
                 self.then(&name, [Step::StopConnector, Step::StartConnector]);
             }
             Change::TargetChanged(name) if self.cluster.contains(&name) => {
@@ -98,11 +99,9 @@ impl HerderState {
             }
             Change::RestartRequested(name, request) => {
                 if let Some(mut plan) = self.restart_plan(&name, request) {
-                    plan.retain(|subject| match subject {
-                        Subject::Connector(name) => self.runs_connector(name),
-                        Subject::Task(id) => self.lanes.get(&name).is_some_and(|lane| lane.wanted().contains(&id.task)),
-                    });
+                    plan.retain(|subject| self.has(subject));
                     if !plan.is_empty() {
+                        plan.iter().for_each(|subject| self.restarts.reset(subject));
                         self.restart(&name, &plan);
                     }
                 }
@@ -196,8 +195,11 @@ impl HerderState {
             let tasks: Vec<u32> = owned.tasks_of(&name).into_iter().filter(|task| *task < count).collect();
             let connector = exists && owned.connectors.contains(&name);
             let lane = self.lane(&name);
-            let surplus: Vec<u32> = lane.wanted().iter().copied().filter(|task| !tasks.contains(task)).collect();
-            let missing: Vec<u32> = tasks.into_iter().filter(|task| !lane.wanted().contains(task)).collect();
+            // Whoever fenced a task that is here after all is gone: nobody else would run it.
+            let is_left = |task: &u32| !tasks.contains(task) || lane.fenced.contains(task);
+            let surplus: Vec<u32> = lane.wanted().iter().copied().filter(is_left).collect();
+            let is_missing = |task: &u32| !lane.wanted().contains(task) || lane.fenced.contains(task);
+            let missing: Vec<u32> = tasks.iter().copied().filter(is_missing).collect();
             let mut steps = Vec::new();
             if !surplus.is_empty() {
                 steps.push(Step::StopTasks(TaskSet::These(surplus)));

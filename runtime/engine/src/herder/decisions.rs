@@ -8,6 +8,7 @@ use super::lane::Instance;
 use super::state::{HerderState, Intent, Then};
 use super::{HerderError, NewConnector, OffsetEntry, RestartRequest};
 use crate::storage::config_store::ConfigRecord;
+use crate::storage::status_store::Subject;
 use crate::worker::{TargetState, TaskId};
 use crate::worker_config::Mode;
 
@@ -111,6 +112,7 @@ impl HerderState {
         })?;
         if plain {
             self.owns_connector(name)?;
+            self.restarts.reset(&Subject::Connector(name.to_owned()));
             self.lane(name).awaiting_start.push(reply);
             self.then(name, [Step::StopConnector, Step::StartConnector]);
             return Ok(());
@@ -126,6 +128,7 @@ impl HerderState {
                 self.write(records, Then::Reply(reply, Answer::Restarting(plan)));
             }
             Mode::Standalone => {
+                plan.iter().for_each(|subject| self.restarts.reset(subject));
                 self.restart(name, &plan);
                 self.reply(reply, Ok(Answer::Restarting(plan)));
             }
@@ -147,6 +150,7 @@ impl HerderState {
         }
         // A task that is configured and nobody's: the JVM then looks for a leader to ask.
         self.owns_task(id)?;
+        self.restarts.reset(&Subject::Task(id.clone()));
         let tasks = vec![id.task];
         self.then(name, [Step::StopTasks(TaskSet::These(tasks.clone())), Step::StartTasks(tasks), Step::Answer(reply)]);
         Ok(())

@@ -387,6 +387,13 @@ impl Running {
                     inbox.push(Event::Reconfigure(name));
                 });
             }
+            Action::Wake(alarm) => {
+                let inbox = self.driver.inbox.clone();
+                spawn(TaskKind::Herder, async move {
+                    tokio::time::sleep(alarm.after).await;
+                    inbox.push(Event::Woken(alarm));
+                });
+            }
             Action::FenceTasks(name, tasks) => self.fence_tasks(name, tasks),
             Action::SetLoggerLevel(logger, level) => (self.driver.set_logger_level)(&logger, level.as_deref()),
             action => self.act_in_group(action),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use couplet_api::Error;
 use couplet_api::config::Props;
+use couplet_api::error::Disposition;
 use couplet_group::membership::{Assigned, GroupMembers, Revoked};
 use couplet_group::protocol::Assignment;
 
+use super::auto_restart::Alarm;
 use super::{HerderError, NewConnector, OffsetEntry, RestartRequest};
 use crate::storage::config_store::{ConfigRecord, SessionKey};
 use crate::storage::status_store::{StatusRecord, Subject};
@@ -56,6 +59,8 @@ pub enum Event {
     RejoinDue,
     /// The leader has taken a connector's task configs, or why not.
     TaskConfigsSent(String, Result<(), String>),
+    /// The time of [`Action::Wake`] is over.
+    Woken(Alarm),
     /// The worker is to end.
     Shutdown,
 }
@@ -188,33 +193,39 @@ impl Step {
 /// How a step ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// [`Step::StartConnector`]; the error is the trace.
-    ConnectorStarted(Result<(), String>),
+    /// [`Step::StartConnector`].
+    ConnectorStarted(Result<(), Failure>),
     /// [`Step::StopConnector`].
     ConnectorStopped,
-    /// [`Step::SetTarget`]; the error is the trace.
-    TargetSet(TargetState, Result<(), String>),
+    /// [`Step::SetTarget`].
+    TargetSet(TargetState, Result<(), Failure>),
     /// [`Step::SetTaskTarget`].
     TaskTargetSet,
     /// [`Step::MakeTaskConfigs`].
-    TaskConfigs(Result<Vec<Props>, NoTaskConfigs>),
+    TaskConfigs(Result<Vec<Props>, Failure>),
     /// [`Step::StopTasks`].
     TasksStopped(Vec<u32>),
-    /// [`Step::StartTasks`]: tasks that could not be started, with their traces.
-    TasksStarted(Vec<(u32, String)>),
+    /// [`Step::StartTasks`]: tasks that could not be started, and why.
+    TasksStarted(Vec<(u32, Failure)>),
     /// [`Step::AlterOffsets`].
     OffsetsAltered(ReplyId, Result<String, HerderError>),
     /// A step that can be, was given up half-way; see [`Action::Interrupt`].
     Interrupted,
 }
 
-/// Why there are no task configs.
+/// Why a connector or task does not do what it should.
 #[derive(Debug)]
-pub struct NoTaskConfigs {
-    /// Whether another try may help.
-    pub retry: bool,
-    /// What happened.
+pub struct Failure {
+    /// What happened; the first line is `class: message`.
     pub trace: String,
+    /// Whether another try may help.
+    pub retriable: bool,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Failure { trace: error.trace(), retriable: error.kind().disposition() == Disposition::Retry }
+    }
 }
 
 /// What the core wants done.
@@ -230,6 +241,8 @@ pub enum Action {
     WriteStatus(StatusRecord),
     /// Answer a caller.
     Reply(ReplyId, Result<Answer, HerderError>),
+    /// Send [`Event::Woken`] after the alarm's time.
+    Wake(Alarm),
     /// Send [`Event::Reconfigure`] after a pause.
     ReconfigureAfter(String, Duration),
     /// End a call of the group. [`GroupAnswer::Done`] also means that all states written before are in the topic.

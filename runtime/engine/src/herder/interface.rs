@@ -119,6 +119,19 @@ pub struct ConnectorSnapshot {
     pub task_status: BTreeMap<u32, ConnectorStatus>,
     /// Topics it used since the last reset (KIP-558).
     pub active_topics: std::collections::BTreeSet<String>,
+    /// Automatic restarts of its parts on this worker, for those that had any.
+    pub restarts: Vec<RestartCount>,
+}
+
+/// Automatic restarts of a connector or of one of its tasks on this worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartCount {
+    /// The task; `None`: the connector itself.
+    pub task: Option<u32>,
+    /// Attempts since it last ran well for a while.
+    pub attempts: u32,
+    /// All since this worker began.
+    pub total: u64,
 }
 
 /// What reads are answered from; published by the herder after each change and never locked.

@@ -38,6 +38,8 @@ pub struct Lane {
     pub instance: Instance,
     /// Tasks that were started and not stopped; failed ones too.
     pub live: BTreeSet<u32>,
+    /// Those of them that a successor fenced.
+    pub fenced: BTreeSet<u32>,
     /// Tasks there are when all steps are done.
     wanted: BTreeSet<u32>,
     /// Whether the connector is there when all steps are done.

@@ -65,6 +65,29 @@ struct Worker {
 }
 
 impl Worker {
+    /// One that has found its group, and nobody in it.
+    fn joined() -> Worker {
+        let mut worker = Worker {
+            state: HerderState::new(Some(SETTINGS), "w:1".to_owned(), Plugins::default(), true),
+            group: SoloGroup::default(),
+            position: 0,
+            configs: Vec::new(),
+            statuses: Vec::new(),
+            tasks: BTreeMap::new(),
+            failing: Vec::new(),
+            topics: Vec::new(),
+            replies: 0,
+        };
+        worker.happen(Event::Loaded);
+        worker.rebalance();
+        worker
+    }
+
+    fn rebalance(&mut self) {
+        let joins = self.group.join(&self.state);
+        self.happen(joins);
+    }
+
     fn happen(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -131,7 +154,7 @@ impl Worker {
         let target = self.state.cluster().target(&id.connector);
         events.push_back(Event::Task(id.clone(), said(target)));
         if self.failing.contains(&id.to_string()) {
-            events.push_back(Event::Task(id, TaskEvent::Failed { trace: "X: failed\n".to_owned() }));
+            events.push_back(Event::Task(id, TaskEvent::Failed { trace: "X: failed\n".to_owned(), retriable: false }));
             return;
         }
         for topic in self.topics.iter().filter(|(connector, _)| *connector == *id.connector).map(|(_, topic)| topic) {
@@ -261,20 +284,7 @@ fn comparable(records: &[(String, Option<String>)]) -> Value {
 #[test]
 fn the_recorded_life_of_a_worker() {
     let file = "connect/topics/lifecycle-main.jsonl";
-    let mut worker = Worker {
-        state: HerderState::new(Some(SETTINGS), "w:1".to_owned(), Plugins::default(), true),
-        group: SoloGroup::default(),
-        position: 0,
-        configs: Vec::new(),
-        statuses: Vec::new(),
-        tasks: BTreeMap::new(),
-        failing: Vec::new(),
-        topics: Vec::new(),
-        replies: 0,
-    };
-    worker.happen(Event::Loaded);
-    let joins = worker.group.join(&worker.state);
-    worker.happen(joins);
+    let mut worker = Worker::joined();
     let mut differences = Differences::new(file);
     for step in recording(file) {
         let failed = step.statuses.iter().filter(|(_, v)| v.as_ref().is_some_and(|v| v.contains("\"FAILED\"")));
@@ -293,4 +303,26 @@ fn the_recorded_life_of_a_worker() {
         differences.check(&format!("{}: status topic", step.name), &serde_json::json!(want), &serde_json::json!(got));
     }
     differences.finish();
+}
+
+#[test]
+fn a_fenced_task_runs_again_when_the_group_leaves_it_here() {
+    let trace = || "X: failed\n".to_owned();
+    let rows = [
+        (TaskEvent::Fenced { trace: trace() }, ["RUNNING", "FAILED", "UNASSIGNED", "RUNNING"].as_slice()),
+        // Any other failure is there until somebody wants a restart.
+        (TaskEvent::Failed { trace: trace(), retriable: false }, &["RUNNING", "FAILED"]),
+    ];
+    for (end, want) in rows {
+        let what = format!("{end:?}");
+        let mut worker = Worker::joined();
+        let config = Props::from_iter([("name", "c"), ("connector.class", "FileStreamSource"), ("topic", "t")]);
+        let new = NewConnector { name: "c".to_owned(), config, initial_state: None, replace: false };
+        worker.command(Command::Put { new, base: None });
+        worker.happen(Event::Task(TaskId { connector: "c".into(), task: 0 }, end));
+        worker.rebalance();
+        worker.rebalance();
+        let seen = states(&worker.statuses);
+        assert_eq!(seen["status-task-c-0"], want, "{what}");
+    }
 }

@@ -4,6 +4,7 @@
 //! so for wishes. The [`driver`] does it: it never waits for a connector, so nothing that one does can hold up another.
 //! Standalone and distributed herders are the same actor over different logs.
 
+mod auto_restart;
 mod changes;
 mod decisions;
 pub mod distributed;
@@ -43,7 +44,7 @@ pub use driver::SetLoggerLevel;
 pub use handle::HerderHandle;
 pub use interface::{
     ClusterSnapshot, ConnectorInfo, ConnectorSnapshot, ConnectorState, ConnectorStatus, ConnectorType, GroupView,
-    Herder, HerderError, NewConnector, OffsetEntry, RestartRequest, TaskInfo, TaskStatus,
+    Herder, HerderError, NewConnector, OffsetEntry, RestartCount, RestartRequest, TaskInfo, TaskStatus,
 };
 pub use runner::Runner;
 pub use start::{HerderSetup, StartedHerder};

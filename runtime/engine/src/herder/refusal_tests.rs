@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use couplet_api::config::Props;
 
-use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, Step};
+use super::event::{Action, Answer, Command, Event, Failure, Outcome, Step};
 use super::solo_group::{SETTINGS, SoloGroup};
 use super::state::HerderState;
 use super::{ClusterSnapshot, ConnectorState, HerderError, NewConnector, RestartRequest, snapshot};
@@ -190,7 +190,7 @@ fn a_start_is_given_up_for_a_stop() {
 
 #[test]
 fn task_configs_are_asked_for_again_only_when_that_may_help() {
-    let failure = |retry| Outcome::TaskConfigs(Err(NoTaskConfigs { retry, trace: "C: m\n".into() }));
+    let failure = |retriable| Outcome::TaskConfigs(Err(Failure { retriable, trace: "C: m\n".into() }));
     let mut state = herder(Mode::Distributed);
     for millis in [250, 500, 1000] {
         assert_eq!(state.on(Event::Reconfigure("c".into())), [Action::Run("c".into(), Step::MakeTaskConfigs)]);

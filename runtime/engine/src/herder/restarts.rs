@@ -1,12 +1,25 @@
-//! Restarts of connectors with their tasks (KIP-745): what is restarted, and what readers see meanwhile.
+//! Restarts of connectors with their tasks (KIP-745): what is restarted, and what readers see meanwhile; and when parts that
+//! failed are restarted though nobody asks.
 
-use super::event::{Step, TaskSet};
+use couplet_api::config::Props;
+
+use super::auto_restart::{Alarm, RestartPolicy, Ring};
+use super::event::{Action, Failure, Step, TaskSet};
 use super::state::HerderState;
 use super::{ConnectorState, RestartRequest};
+use crate::connector_config::RESTART_PREFIX;
 use crate::storage::status_store::{StatusRecord, StoredStatus, Subject};
-use crate::worker::TaskId;
+use crate::worker::{TargetState, TaskId};
 
 impl HerderState {
+    /// With the worker's settings of automatic restarts.
+    #[must_use]
+    pub fn with_restart_defaults(mut self, worker: &Props) -> Self {
+        let own = worker.iter().filter(|(key, _)| key.starts_with(RESTART_PREFIX));
+        self.restart_defaults = own.filter_map(|(key, value)| Some((key, value?))).collect();
+        self
+    }
+
     /// What a restart request means now: nothing without a known state of the connector.
     pub(super) fn restart_plan(&self, name: &str, request: RestartRequest) -> Option<Vec<Subject>> {
         let restarts = |stored: &StoredStatus| !request.only_failed || stored.status.state == ConnectorState::Failed;
@@ -63,5 +76,61 @@ impl HerderState {
         steps.extend(connector.then_some(Step::StartConnector));
         steps.push(Step::StartTasks(tasks));
         self.then(name, steps);
+    }
+
+    /// Whether that part of a connector is here when all steps are done.
+    pub(super) fn has(&self, subject: &Subject) -> bool {
+        let Some(lane) = self.lanes.get(subject.connector()) else { return false };
+        match subject {
+            Subject::Connector(_) => lane.wants_connector(),
+            Subject::Task(id) => lane.wanted().contains(&id.task),
+        }
+    }
+
+    /// What the status says of a failure: its trace, and whether a restart follows.
+    pub(super) fn note_failure(&mut self, subject: &Subject, failure: Failure) -> String {
+        let Failure { mut trace, retriable } = failure;
+        let Some(policy) = self.restart_policy(subject.connector()) else { return trace };
+        let (sentence, alarm) = self.restarts.failed(subject, retriable, &policy);
+        if let Some(sentence) = sentence {
+            tracing::warn!(part = ?subject, "{sentence}");
+            trace.push_str(&sentence);
+            trace.push('\n');
+        }
+        self.actions.extend(alarm.map(Action::Wake));
+        trace
+    }
+
+    /// A part that did not fail has another state.
+    pub(super) fn note_state(&mut self, subject: &Subject, state: ConnectorState) {
+        let mut restarts = std::mem::take(&mut self.restarts);
+        let alarm =
+            restarts.changed(subject, state == ConnectorState::Running, || self.restart_policy(subject.connector()));
+        self.restarts = restarts;
+        self.actions.extend(alarm.map(Action::Wake));
+    }
+
+    pub(super) fn on_woken(&mut self, alarm: Alarm) {
+        let name = alarm.subject.connector().to_owned();
+        match self.restarts.rang(&alarm) {
+            Ring::Stale => {}
+            Ring::Healthy => {
+                self.touched.insert(name);
+            }
+            Ring::Restart if self.stopping || !self.has(&alarm.subject) => self.restarts.reset(&alarm.subject),
+            // A connector that rests is left alone until it is resumed.
+            Ring::Restart if self.cluster.target(&name) != TargetState::Started => {
+                self.actions.push(Action::Wake(alarm));
+            }
+            Ring::Restart => {
+                self.restarts.begun(&alarm.subject);
+                self.restart(&name, &[alarm.subject]);
+            }
+        }
+    }
+
+    fn restart_policy(&self, name: &str) -> Option<RestartPolicy> {
+        let policy = RestartPolicy::of(&self.restart_defaults, self.cluster.config(name)?);
+        policy.inspect_err(|error| tracing::warn!(connector = name, %error, "no automatic restarts")).ok()
     }
 }

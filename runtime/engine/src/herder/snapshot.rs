@@ -60,5 +60,6 @@ fn one(state: &HerderState, plugins: &Plugins, name: &str) -> Option<ConnectorSn
         status: state.statuses().get(&subject).map(|stored| shown(&subject, stored)),
         task_status,
         active_topics: state.statuses().topics(name).map(str::to_owned).collect(),
+        restarts: state.restarts.counts(name),
     })
 }

@@ -107,7 +107,8 @@ where
             plugins.clone(),
             topic_tracking,
         )
-        .with_exactly_once(config.exactly_once() == ExactlyOnce::Enabled),
+        .with_exactly_once(config.exactly_once() == ExactlyOnce::Enabled)
+        .with_restart_defaults(&config.props),
         inbox: inbox.clone(),
         requests,
         door,

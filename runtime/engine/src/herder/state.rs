@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use couplet_api::config::Props;
 
-use super::event::{Action, Answer, Command, Event, NoTaskConfigs, Outcome, ReplyId, Step, TaskSet};
+use super::auto_restart::Restarts;
+use super::event::{Action, Answer, Command, Event, Failure, Outcome, ReplyId, Step, TaskSet};
 use super::fencing::{AfterFencing, Fencing};
 use super::group::{Group, GroupSettings};
 use super::lane::{Instance, Lane};
@@ -51,6 +52,9 @@ pub struct HerderState {
     pub(super) plugins: Plugins,
     topic_tracking: bool,
     pub(super) exactly_once: bool,
+    /// The worker's own settings of automatic restarts.
+    pub(super) restart_defaults: Props,
+    pub(super) restarts: Restarts,
     pub(super) fencings: BTreeMap<String, Fencing>,
     pub(super) cluster: ClusterState,
     pub(super) statuses: StatusTable,
@@ -81,6 +85,8 @@ impl HerderState {
             plugins,
             topic_tracking,
             exactly_once: false,
+            restart_defaults: Props::new(),
+            restarts: Restarts::default(),
             fencings: BTreeMap::new(),
             cluster: ClusterState::default(),
             statuses: StatusTable::default(),
@@ -178,6 +184,7 @@ impl HerderState {
             Event::ConfigRead(read) => self.on_config_read(read),
             Event::RejoinDue => self.in_group(Group::on_rejoin_due),
             Event::TaskConfigsSent(name, result) => self.on_task_configs_sent(&name, result),
+            Event::Woken(alarm) => self.on_woken(alarm),
             Event::Shutdown => self.on_shutdown(),
         }
         while self.in_flight.is_none() && (self.is_settled() || self.stopping) {
@@ -232,7 +239,7 @@ impl HerderState {
         }
         while let Some(step) = self.lane(name).next_step() {
             match step {
-                Step::SayRestarting(subject) => self.say(subject, ConnectorState::Restarting, None),
+                Step::SayRestarting(subject) => self.say(subject, ConnectorState::Restarting),
                 Step::ForgetTasks(from) => self.forget_tasks(name, from),
                 Step::Forget => self.forget(name),
                 Step::ForgetTopics if self.cluster.contains(name) => {}
@@ -253,6 +260,7 @@ impl HerderState {
         }
         if !self.cluster.contains(name) && self.lane(name).is_empty() {
             self.lanes.remove(name);
+            self.restarts.forget(name);
         }
     }
 
@@ -263,17 +271,17 @@ impl HerderState {
             Outcome::ConnectorStarted(result) => self.on_connector_started(name, result),
             Outcome::ConnectorStopped => {
                 self.lane(name).instance = Instance::Absent;
-                self.say(Subject::Connector(name.to_owned()), ConnectorState::Unassigned, None);
+                self.say(Subject::Connector(name.to_owned()), ConnectorState::Unassigned);
             }
             Outcome::TargetSet(target, Ok(())) => {
                 if self.lane(name).instance == Instance::Present {
-                    self.say(Subject::Connector(name.to_owned()), resting(target), None);
+                    self.say(Subject::Connector(name.to_owned()), resting(target));
                     if target == TargetState::Started {
                         self.reconfigure(name);
                     }
                 }
             }
-            Outcome::TargetSet(_, Err(trace)) => self.fail_connector(name, trace),
+            Outcome::TargetSet(_, Err(failure)) => self.fail_connector(name, failure),
             Outcome::TaskTargetSet => {}
             Outcome::TaskConfigs(Ok(configs)) => {
                 self.lane(name).reset_retries();
@@ -281,15 +289,13 @@ impl HerderState {
             }
             Outcome::TaskConfigs(Err(reason)) => self.on_no_task_configs(name, reason),
             Outcome::TasksStopped(tasks) => {
-                self.lane(name).live.retain(|task| !tasks.contains(task));
+                let lane = self.lane(name);
+                lane.live.retain(|task| !tasks.contains(task));
+                lane.fenced.retain(|task| !tasks.contains(task));
             }
             Outcome::TasksStarted(failed) => {
-                for (task, trace) in failed {
-                    self.say(
-                        Subject::Task(TaskId { connector: name.into(), task }),
-                        ConnectorState::Failed,
-                        Some(trace),
-                    );
+                for (task, failure) in failed {
+                    self.say_failed(Subject::Task(TaskId { connector: name.into(), task }), failure);
                 }
             }
             // Something may be left of the connector; the stop that follows sees to it.
@@ -299,13 +305,13 @@ impl HerderState {
         self.advance(name);
     }
 
-    fn on_connector_started(&mut self, name: &str, result: Result<(), String>) {
+    fn on_connector_started(&mut self, name: &str, result: Result<(), Failure>) {
         let replies = std::mem::take(&mut self.lane(name).awaiting_start);
         match result {
             Ok(()) => {
                 let target = self.cluster.target(name);
                 self.lane(name).instance = Instance::Present;
-                self.say(Subject::Connector(name.to_owned()), resting(target), None);
+                self.say(Subject::Connector(name.to_owned()), resting(target));
                 replies.into_iter().for_each(|reply| self.reply(reply, Ok(Answer::Done)));
                 if target == TargetState::Started {
                     self.reconfigure(name);
@@ -313,29 +319,29 @@ impl HerderState {
                     self.answer_waiting(name, None);
                 }
             }
-            Err(trace) => {
-                let message = message_of(&trace);
+            Err(failure) => {
+                let message = message_of(&failure.trace);
                 for reply in replies {
                     self.reply(reply, Err(HerderError::Failed(message.clone())));
                 }
-                self.fail_connector(name, trace);
+                self.fail_connector(name, failure);
             }
         }
     }
 
-    fn fail_connector(&mut self, name: &str, trace: String) {
+    fn fail_connector(&mut self, name: &str, failure: Failure) {
         self.lane(name).instance = Instance::Failed;
-        let message = message_of(&trace);
-        self.say(Subject::Connector(name.to_owned()), ConnectorState::Failed, Some(trace));
+        let message = message_of(&failure.trace);
+        self.say_failed(Subject::Connector(name.to_owned()), failure);
         self.answer_waiting(name, Some(message));
     }
 
-    fn on_no_task_configs(&mut self, name: &str, reason: NoTaskConfigs) {
-        if reason.retry {
+    fn on_no_task_configs(&mut self, name: &str, reason: Failure) {
+        if reason.retriable {
             let pause = self.lane(name).next_retry();
             self.actions.push(Action::ReconfigureAfter(name.to_owned(), pause));
         } else {
-            self.fail_connector(name, reason.trace);
+            self.fail_connector(name, reason);
         }
     }
 
@@ -353,13 +359,18 @@ impl HerderState {
         if !self.lanes.get(&*id.connector).is_some_and(|lane| lane.live.contains(&id.task)) {
             return;
         }
-        let (state, trace) = match event {
-            TaskEvent::Running => (ConnectorState::Running, None),
-            TaskEvent::Paused => (ConnectorState::Paused, None),
-            TaskEvent::Failed { trace } => (ConnectorState::Failed, Some(trace)),
-            TaskEvent::Stopped => (ConnectorState::Unassigned, None),
-        };
-        self.say(Subject::Task(id.clone()), state, trace);
+        let subject = Subject::Task(id.clone());
+        match event {
+            TaskEvent::Running => self.say(subject, ConnectorState::Running),
+            TaskEvent::Paused => self.say(subject, ConnectorState::Paused),
+            TaskEvent::Failed { trace, retriable } => self.say_failed(subject, Failure { trace, retriable }),
+            TaskEvent::Fenced { trace } => {
+                self.lane(&id.connector).fenced.insert(id.task);
+                // The group says whether it runs again.
+                self.say_failed(subject, Failure { trace, retriable: false });
+            }
+            TaskEvent::Stopped => self.say(subject, ConnectorState::Unassigned),
+        }
     }
 
     fn on_active_topic(&mut self, id: &TaskId, topic: String, now_ms: i64) {
@@ -374,12 +385,28 @@ impl HerderState {
         }
     }
 
-    /// Writes a state, unless it is an end or a failure and another worker has said something later.
-    fn say(&mut self, subject: Subject, state: ConnectorState, trace: Option<String>) {
-        let ends = matches!(state, ConnectorState::Unassigned | ConnectorState::Failed);
-        if ends && !self.statuses.may_write(&subject, &self.worker_id, self.generation) {
+    /// Writes a state that is not FAILED, unless it is an end and another worker has said something later.
+    fn say(&mut self, subject: Subject, state: ConnectorState) {
+        if state == ConnectorState::Unassigned && !self.may_say(&subject) {
             return;
         }
+        self.note_state(&subject, state);
+        self.write_status(subject, state, None);
+    }
+
+    /// Writes that something failed, unless another worker has said something later.
+    fn say_failed(&mut self, subject: Subject, failure: Failure) {
+        if self.may_say(&subject) {
+            let trace = self.note_failure(&subject, failure);
+            self.write_status(subject, ConnectorState::Failed, Some(trace));
+        }
+    }
+
+    fn may_say(&self, subject: &Subject) -> bool {
+        self.statuses.may_write(subject, &self.worker_id, self.generation)
+    }
+
+    fn write_status(&mut self, subject: Subject, state: ConnectorState, trace: Option<String>) {
         if let Subject::Task(id) = &subject {
             let task = id.task;
             self.lane(&id.connector.clone()).spoken.insert(task);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use couplet_api::config::Props;
-use couplet_api::{Error, Kind, Result};
+use couplet_api::{Error, Result};
 use couplet_kafka::TopicLog;
 use tokio::sync::mpsc;
 
 use super::driver::{Request, ToInbox};
-use super::event::{NoTaskConfigs, Outcome, Step, TaskSet};
+use super::event::{Failure, Outcome, Step, TaskSet};
 use super::preflight::{LEADER_PATIENCE, TaskPreflight};
 use super::runner::Runner;
 use super::{ClusterSnapshot, HerderError};
@@ -37,7 +37,7 @@ impl StepWork {
         let traced = |result: Result<()>| {
             result.map_err(|error| {
                 tracing::error!(connector = self.name, %error, "connector failed");
-                error.trace()
+                Failure::from(&error)
             })
         };
         match step {
@@ -53,7 +53,10 @@ impl StepWork {
             }
             Step::MakeTaskConfigs => {
                 let made = self.runner.task_configs(&self.name).await;
-                Outcome::TaskConfigs(made.map_err(|error| no_task_configs(&self.name, &error)))
+                Outcome::TaskConfigs(made.map_err(|error| {
+                    tracing::error!(connector = self.name, %error, "task configs could not be made");
+                    Failure::from(&error)
+                }))
             }
             Step::StopTasks(TaskSet::These(tasks)) => {
                 let id = |task: &u32| TaskId { connector: self.name.as_str().into(), task: *task };
@@ -73,7 +76,7 @@ impl StepWork {
     }
 
     /// Starts all; returns those that could not be.
-    async fn start_tasks(self) -> Vec<(u32, String)> {
+    async fn start_tasks(self) -> Vec<(u32, Failure)> {
         let connector: Arc<str> = self.name.as_str().into();
         let starts = self.tasks.into_iter().map(|(task, task_props)| {
             let id = TaskId { connector: connector.clone(), task };
@@ -95,30 +98,25 @@ impl StepWork {
                 preflight: Some(Arc::new(preflight)),
             };
             let runner = &self.runner;
-            async move { runner.start_task(start).await.err().map(|error| (task, error.trace())) }
+            async move { runner.start_task(start).await.err().map(|error| (task, Failure::from(&error))) }
         });
         futures::future::join_all(starts).await.into_iter().flatten().collect()
     }
 }
 
-fn no_task_configs(name: &str, error: &Error) -> NoTaskConfigs {
-    tracing::error!(connector = name, %error, "task configs could not be made");
-    NoTaskConfigs { retry: error.kind() == Kind::Remote, trace: error.trace() }
-}
-
 /// The outcome of a step that panicked.
 pub(super) fn broken(step: Step, error: &Error) -> Outcome {
-    let trace = error.trace();
+    let failure = || Failure::from(error);
     match step {
-        Step::SetTarget(target) => Outcome::TargetSet(target, Err(trace)),
+        Step::SetTarget(target) => Outcome::TargetSet(target, Err(failure())),
         Step::SetTaskTarget(_) => Outcome::TaskTargetSet,
-        Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(NoTaskConfigs { retry: false, trace })),
+        Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(failure())),
         Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
-        Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, trace.clone())).collect()),
+        Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, failure())).collect()),
         Step::AlterOffsets(reply, _) => {
             Outcome::OffsetsAltered(reply, Err(HerderError::Failed(error.message().to_owned())))
         }
         Step::StopConnector => Outcome::ConnectorStopped,
-        _ => Outcome::ConnectorStarted(Err(trace)),
+        _ => Outcome::ConnectorStarted(Err(failure())),
     }
 }

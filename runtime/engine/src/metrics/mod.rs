@@ -11,6 +11,7 @@ mod plugin_uses;
 mod registry;
 mod render;
 mod render_group;
+mod restarts;
 mod sampled;
 mod task;
 mod text;

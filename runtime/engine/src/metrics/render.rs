@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::latency::{Latency, QUANTILES};
 use super::registry::{Metrics, StartupKind};
 use super::render_group::membership;
+use super::restarts;
 use super::task::{ErrorFigures, Figures, TaskMetrics, TaskState};
 use super::text::Exposition;
 use crate::herder::{ClusterSnapshot, ConnectorSnapshot, ConnectorType};
@@ -37,6 +38,9 @@ pub fn render(sources: &Sources<'_>) -> String {
     let tasks = sources.metrics.tasks();
     worker(&mut out, sources, tasks.len(), now);
     connectors(&mut out, sources);
+    for (name, connector) in &sources.snapshot.connectors {
+        restarts::rows(&mut out, name, connector);
+    }
     task_counts(&mut out, &tasks);
     for (id, metrics) in &tasks {
         task(&mut out, id, metrics, now);

@@ -63,10 +63,9 @@ impl Peers {
     /// # Errors
     /// As [`Signatures::from_props`].
     pub fn new(worker: &Props) -> Result<Self> {
-        let prefixed = worker.with_prefix("listeners.https.");
         Ok(Peers {
             signatures: Signatures::from_props(worker)?,
-            tls: if prefixed.is_empty() { worker.clone() } else { prefixed },
+            tls: worker.with_prefix_or_all("listeners.https."),
             http: OnceLock::new(),
             https: OnceLock::new(),
         })

@@ -65,6 +65,7 @@ impl FakeHerder {
             status: Some(status(None)),
             task_status: BTreeMap::from([(0, status(Some("boom")))]),
             active_topics: ["t".to_owned()].into(),
+            restarts: Vec::new(),
         };
         let connectors = BTreeMap::from([("src".to_owned(), Arc::new(source))]);
         let snapshot = ClusterSnapshot { connectors, ready: true, ..Default::default() };

@@ -20,19 +20,12 @@ const HANDSHAKES_MAX: usize = 64;
 /// How long a client may take for its part of the handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The settings of HTTPS in a worker's `props`: those under `prefix` alone if there is any, else the unprefixed ones, which
-/// Kafka's clients use too (`AbstractConfig.valuesWithPrefixAllOrNothing`).
-fn settings(props: &Props, prefix: &str) -> Props {
-    let prefixed = props.with_prefix(prefix);
-    if prefixed.is_empty() { props.clone() } else { prefixed }
-}
-
 /// TLS for the listeners whose settings are under `prefix`.
 ///
 /// # Errors
 /// `Kind::Config` that names the key, without the prefix, and says under which it was looked for.
 pub(super) fn server_config(props: &Props, prefix: &str) -> Result<Arc<ServerConfig>> {
-    let props = settings(props, prefix);
+    let props = props.with_prefix_or_all(prefix);
     let config = || Tls::from_props(&props)?.server_config(ClientAuth::from_props(&props)?);
     config().map_err(|error| {
         let place = format!("an https listener takes the ssl. settings that begin with {prefix}, or all without it");
@@ -107,8 +100,8 @@ mod tests {
     fn one_prefixed_setting_makes_the_others_not_count() {
         let props =
             Props::from_iter([("ssl.keystore.location", "/clients"), ("listeners.https.ssl.client.auth", "none")]);
-        assert_eq!(settings(&props, "listeners.https.").get("ssl.keystore.location"), None);
-        assert_eq!(settings(&props, "admin.listeners.https.").get("ssl.keystore.location"), Some("/clients"));
+        assert_eq!(props.with_prefix_or_all("listeners.https.").get("ssl.keystore.location"), None);
+        assert_eq!(props.with_prefix_or_all("admin.listeners.https.").get("ssl.keystore.location"), Some("/clients"));
         let error = server_config(&props, "listeners.https.").expect_err("no key store").to_string();
         assert!(error.contains("ssl.keystore.location") && error.contains("listeners.https."), "{error}");
     }

@@ -11,7 +11,9 @@ use super::converters::{self, Role};
 use super::record_plugins::RecordPlugin;
 use super::version_range::VersionRange;
 use crate::config_provider::Resolved;
-use crate::connector_config::{DLQ_TOPIC, TOPIC_CREATION_PREFIX, sink_config_def, source_config_def};
+use crate::connector_config::{
+    DLQ_TOPIC, RESTART_PREFIX, RestartConfig, TOPIC_CREATION_PREFIX, sink_config_def, source_config_def,
+};
 use crate::hash_map_order;
 use crate::plugins::{ConnectorKind, Plugins};
 use crate::secrets;
@@ -168,9 +170,15 @@ fn common(
     props: &Props,
 ) -> (Vec<ConfigKey>, Vec<ConfigValue>) {
     let version = connector.plugin().version();
+    let restarts = if props.iter().any(|(key, _)| key.starts_with(RESTART_PREFIX)) {
+        RestartConfig::config_def()
+    } else {
+        ConfigDef::new()
+    };
     let def = kind_config_def(connector)
         .keys()
         .iter()
+        .chain(restarts.keys())
         .fold(ConfigDef::new(), |def, key| def.define(with_version(key.clone(), version)));
     let (mut keys, mut values) = (def.keys().to_vec(), def.validate(props));
     if let Some(value) = values.iter_mut().find(|value| value.name == "connector.plugin.version") {

@@ -89,6 +89,14 @@ pub enum TaskEvent {
     Failed {
         /// The trace.
         trace: String,
+        /// Whether another try may help.
+        retriable: bool,
+    },
+    /// It failed because a successor of it runs, or ran, elsewhere: its worker was taken for dead. When the group says that
+    /// it belongs here after all, it may run again.
+    Fenced {
+        /// The trace.
+        trace: String,
     },
     /// It ended because it was told to.
     Stopped,

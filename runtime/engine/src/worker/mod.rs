@@ -2,7 +2,8 @@
 //!
 //! A source record goes from [`worker`](Worker) down: `source_task` polls, `source_flow` sends it through the `pipeline`
 //! and `topic_creation` to the producer, `submitted` says which offsets its report sets free, `offset_commit` stores
-//! them. A sink record: `sink_task` reads and puts, the `pipeline` converts, `sink_offsets` says what may be committed.
+//! them; `source_skips` buries what goes no further. A sink record: `sink_task` reads and puts, the `pipeline` converts,
+//! `sink_offsets` says what may be committed.
 
 mod ack_latency;
 mod connector;
@@ -18,6 +19,7 @@ mod sink_offsets;
 mod sink_task;
 mod sink_topics;
 mod source_flow;
+mod source_skips;
 mod source_task;
 mod source_transactions;
 mod submitted;

@@ -24,7 +24,7 @@ use super::task_run::{TaskRun, chance};
 use super::topic_creation::{TopicCreation, ensure_topic};
 use super::transactions::{Boundary, Transactions};
 use crate::connector_config::SourceConfig;
-use crate::errors::{Backoff, ErrorPolicy, RecordPlace, Reporter, SourceLetters, Stage, StageError};
+use crate::errors::{Backoff, ErrorPolicy, Reporter, SourceLetters, Stage, StageError};
 use crate::metrics::TaskMetrics;
 use crate::worker_config::ExactlyOnce;
 
@@ -34,10 +34,10 @@ const PRODUCER: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
 /// A record that is transformed and waits to be sent.
-struct Ready {
-    record: Record,
-    partition: OffsetMap,
-    position: Arc<dyn Position>,
+pub(super) struct Ready {
+    pub(super) record: Record,
+    pub(super) partition: OffsetMap,
+    pub(super) position: Arc<dyn Position>,
 }
 
 /// What a poll brought.
@@ -70,8 +70,12 @@ pub(super) enum Hold {
 /// Everything between `poll` and the offset store.
 pub(super) struct SourceFlow {
     pipeline: Pipeline,
-    reporter: Reporter,
-    letters: Option<SourceLetters>,
+    pub(super) reporter: Reporter,
+    pub(super) letters: Option<SourceLetters>,
+    /// Records on their way by token, when those that Kafka refuses become letters.
+    pub(super) sent: HashMap<u64, Ready>,
+    /// Letters of refused records that are not begun.
+    pub(super) unburied: VecDeque<(u64, BoxFuture<'static, Result<()>>)>,
     retry: Backoff,
     creation: TopicCreation,
     admin: Option<Admin>,
@@ -93,7 +97,7 @@ pub(super) struct SourceFlow {
     metrics: Arc<TaskMetrics>,
     latency: AckLatency,
     /// Records that went no further than the transforms or the converter and are not yet told of.
-    dropped: usize,
+    pub(super) dropped: usize,
     /// Whether the task says where transactions end.
     pub(super) defines_transactions: bool,
     /// Whether the end of the last batch has not been looked at yet.
@@ -144,6 +148,8 @@ impl SourceFlow {
             retry: policy.backoff(),
             reporter: Reporter::new(run.id.clone(), policy, None, run.metrics.clone()),
             letters,
+            sent: HashMap::new(),
+            unburied: VecDeque::new(),
             creation,
             admin,
             sender,
@@ -220,6 +226,7 @@ impl SourceFlow {
     }
 
     fn send_backlog(&mut self, run: &TaskRun) -> Result<()> {
+        self.bury_next();
         while self.is_free() {
             let ready = match self.ready.take() {
                 Some(ready) => ready,
@@ -330,7 +337,11 @@ impl SourceFlow {
             Ok(()) => {
                 let committed_ms = ready.position.committed_ms().or(ready.record.timestamp);
                 self.latency.sent(self.submitted.next_token(), committed_ms);
-                self.submitted.submit(&ready.partition, ready.position, bytes);
+                let token = self.submitted.submit(&ready.partition, ready.position.clone(), bytes);
+                // A transaction that lacks a record is aborted, and the task fails.
+                if self.letters.is_some() && self.transactions.is_none() {
+                    self.sent.insert(token, ready);
+                }
                 Ok(())
             }
             Err(SendError::QueueFull(since)) => {
@@ -356,34 +367,6 @@ impl SourceFlow {
         }
         self.retry.reset();
         self.skip(ready, failed)
-    }
-
-    /// Goes on without a record, if that is tolerated, after it is told of and buried.
-    fn skip(&mut self, skipped: Ready, failed: StageError) -> Result<()> {
-        let Ready { record, partition, position } = skipped;
-        let bury = |letters: &SourceLetters| letters.bury(&record, &failed, &partition, &position.to_map());
-        let letter = self.letters.as_ref().map(bury).transpose()?;
-        self.reporter.report_outgoing(Some(&place_of(&record)), failed)?;
-        self.dropped += 1;
-        let token = self.submitted.submit(&partition, position, 0);
-        match letter {
-            Some(letter) => self.hold = Hold::Letter(token, letter),
-            None => {
-                self.submitted.done(token);
-            }
-        }
-        Ok(())
-    }
-
-    /// A letter is durable, or could not be written.
-    ///
-    /// # Errors
-    /// The error that fails the task: a record that is skipped must be somewhere.
-    pub(super) fn buried(&mut self, outcome: Result<()>) -> Result<()> {
-        let Hold::Letter(token, _) = std::mem::replace(&mut self.hold, Hold::Free) else { return Ok(()) };
-        outcome?;
-        self.submitted.done(token);
-        Ok(())
     }
 
     /// A converter has what it needed for the record that is ready, or could not get it.
@@ -468,9 +451,12 @@ impl SourceFlow {
                 }
                 continue;
             }
+            let sent = self.sent.remove(&token);
             if let Some(failure) = failure {
                 failed += 1;
-                self.reporter.report_outgoing(None, not_delivered(failure))?;
+                if self.refused(token, sent, not_delivered(failure))? {
+                    continue;
+                }
             }
             self.submitted.done(token);
         }
@@ -481,6 +467,7 @@ impl SourceFlow {
         if matches!(self.hold, Hold::Budget) {
             self.hold = Hold::Free;
         }
+        self.bury_next();
         if let Some(transactions) = &mut self.transactions {
             transactions.after_reports(&self.submitted);
         }
@@ -492,8 +479,4 @@ fn not_delivered(failure: Failure) -> StageError {
     let cause = failure.into_error("the producer failed");
     let error = Error::fatal("Unrecoverable exception from producer send callback").caused_by(cause);
     StageError { stage: Stage::KafkaProduce, class: PRODUCER, error }
-}
-
-fn place_of(record: &Record) -> RecordPlace {
-    RecordPlace::Outgoing(Box::new(record.clone()))
 }

@@ -106,10 +106,7 @@ async fn finish_transactions(run: &TaskRun, task: &mut dyn SourceTask, flow: &mu
 /// Waits for records on their way and commits their offsets, also after a failure: what is in Kafka is in Kafka.
 async fn finish(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow, in_order: bool) {
     flow.give_up_unsent();
-    if let Hold::Letter(_, letter) = &mut flow.hold
-        && let Ok(outcome) = timeout(run.drain_timeout(), letter).await
-        && let Err(error) = flow.buried(outcome)
-    {
+    if let Ok(Err(error)) = timeout(run.drain_timeout(), flow.bury_all()).await {
         tracing::warn!(task = %run.id, %error, "a dead letter was not written at the end");
     }
     if flow.transactions.is_some() {
@@ -120,6 +117,7 @@ async fn finish(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow,
         while flow.submitted.len() > 0 {
             flow.reports.clone().take(&mut reports).await;
             flow.on_reports(&mut reports)?;
+            flow.bury_all().await?;
         }
         Ok::<(), Error>(())
     };

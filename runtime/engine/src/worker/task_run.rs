@@ -60,7 +60,7 @@ impl TaskRun {
         let state = match event {
             TaskEvent::Running => TaskState::Running,
             TaskEvent::Paused => TaskState::Paused,
-            TaskEvent::Failed { .. } => TaskState::Failed,
+            TaskEvent::Failed { .. } | TaskEvent::Fenced { .. } => TaskState::Failed,
             TaskEvent::Stopped => TaskState::Destroyed,
         };
         if self.metrics.enter(state) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use couplet_api::data::OffsetMap;
 use couplet_api::source::{Durable, TransactionEnd};
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::{Failure, Outgoing, Sender, Topic};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -344,7 +344,8 @@ impl Transactions {
         let failure = self.sender.producer().fatal_failure().unwrap_or(failure);
         let late = failure.is_fenced() && self.open.is_some_and(|since| since.elapsed() >= self.timeout);
         let fenced = failure.is_fenced();
-        let cause = Error::fatal(failure.message().to_owned());
+        let kind = if fenced { Kind::Fenced } else { Kind::Fatal };
+        let cause = Error::new(kind, failure.message().to_owned());
         if late {
             return Error::fatal(format!(
                 "The task {} was unable to finish writing records to Kafka before its producer transaction expired. It may be \

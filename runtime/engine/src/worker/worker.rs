@@ -9,7 +9,7 @@ use couplet_api::config::Props;
 use couplet_api::error::Disposition;
 use couplet_api::source::OffsetReader;
 use couplet_api::spawn::{TaskKind, spawn};
-use couplet_api::{Error, Result};
+use couplet_api::{Error, Kind, Result};
 use couplet_kafka::clients::{ClientSettings, Role, fence_producer};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::watch;
@@ -325,10 +325,21 @@ async fn live(
             tracing::info!(task = %id, %error, "the task was fenced off and ends");
         }
         Err(error) => {
+            let retriable = error.kind().disposition() == Disposition::Retry;
             tracing::error!(task = %id, %error, "the task failed and will not run again until it is restarted");
-            listener.on_event(&id, TaskEvent::Failed { trace: error.trace() });
+            let trace = error.trace();
+            let event = match was_fenced(&error) {
+                true => TaskEvent::Fenced { trace },
+                false => TaskEvent::Failed { trace, retriable },
+            };
+            listener.on_event(&id, event);
         }
     }
+}
+
+/// Whether a successor's producer is behind the failure.
+fn was_fenced(error: &Error) -> bool {
+    std::iter::successors(Some(error), |error| error.cause()).any(|error| error.kind() == Kind::Fenced)
 }
 
 async fn work(

@@ -85,7 +85,7 @@ impl Events {
     pub async fn wait_for_failure(&self) -> String {
         let trace = |events: &Events| {
             events.all().into_iter().find_map(|event| match event {
-                TaskEvent::Failed { trace } => Some(trace),
+                TaskEvent::Failed { trace, .. } | TaskEvent::Fenced { trace } => Some(trace),
                 _ => None,
             })
         };

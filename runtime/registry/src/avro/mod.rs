@@ -8,6 +8,8 @@ mod converter;
 mod defaults;
 mod dialect;
 mod from_connect;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod names;
 mod options;
 mod parse;
@@ -23,3 +25,5 @@ mod writer;
 mod tests;
 
 pub(crate) use converter::factory;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::DECODERS;

@@ -6,6 +6,8 @@
 mod compatibility;
 mod converter;
 mod from_connect;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod keywords;
 mod options;
 mod pretty;
@@ -14,9 +16,11 @@ mod reader;
 mod refs;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use converter::plugin;
 mod to_connect;
 mod validation;
 mod write_plan;
 mod writer;
+
+pub(crate) use converter::plugin;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::DECODERS;

@@ -8,6 +8,8 @@ mod compatibility;
 mod converter;
 mod definition;
 mod from_connect;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod known;
 mod logical;
 mod message_index;
@@ -20,8 +22,10 @@ mod reader;
 mod scalar;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use converter::plugin;
 mod text;
 mod write_plan;
 mod writer;
+
+pub(crate) use converter::plugin;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::DECODERS;

@@ -6,8 +6,10 @@ mod pretty;
 mod record;
 mod recover;
 mod store;
+mod topic;
 
 pub use compare::{GtidOrder, is_at_or_before};
 pub use record::HistoryRecord;
 pub use recover::{Recovered, Recovery};
-pub use store::{FileHistory, HistoryStore, MemoryHistory, OnRecord, TopicHistory};
+pub use store::{FileHistory, HistoryStore, MemoryHistory, OnRecord};
+pub use topic::TopicHistory;

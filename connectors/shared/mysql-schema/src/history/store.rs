@@ -1,10 +1,8 @@
 //! Where a schema history is kept.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use couplet_api::own_topic::{OwnTopic, TopicState};
 use couplet_api::{Error, Result};
 
 use super::HistoryRecord;
@@ -64,52 +62,6 @@ impl HistoryStore for MemoryHistory {
     async fn append(&mut self, record: &HistoryRecord) -> Result<()> {
         self.records.push(record.to_topic_text()?);
         Ok(())
-    }
-}
-
-/// Settings of a new history topic: nothing of it is ever dropped.
-const TOPIC_CONFIGS: &[(&str, &str)] =
-    &[("cleanup.policy", "delete"), ("retention.ms", "9223372036854775807"), ("retention.bytes", "-1")];
-
-/// A topic with one partition: Debezium's `KafkaSchemaHistory`.
-pub struct TopicHistory {
-    topic: Arc<dyn OwnTopic>,
-}
-
-impl TopicHistory {
-    /// The topic `schema.history.internal.kafka.topic`.
-    pub fn new(topic: Arc<dyn OwnTopic>) -> Self {
-        TopicHistory { topic }
-    }
-}
-
-#[async_trait]
-impl HistoryStore for TopicHistory {
-    async fn has_records(&mut self) -> Result<bool> {
-        Ok(self.topic.state().await? == TopicState::Written)
-    }
-
-    async fn initialize(&mut self) -> Result<()> {
-        match self.topic.state().await? {
-            TopicState::Missing => self.topic.create(TOPIC_CONFIGS).await,
-            TopicState::Empty | TopicState::Written => Ok(()),
-        }
-    }
-
-    async fn load(&mut self, on_record: OnRecord<'_>) -> Result<()> {
-        self.topic
-            .read(&mut |record| match record.value.as_deref().map(std::str::from_utf8) {
-                Some(Ok(text)) => on_record(text),
-                Some(Err(_)) | None => {
-                    tracing::warn!(offset = record.offset, "a record of the schema history topic is no text; skipped");
-                    Ok(())
-                }
-            })
-            .await
-    }
-
-    async fn append(&mut self, record: &HistoryRecord) -> Result<()> {
-        self.topic.append(None, Some(record.to_topic_text()?.into())).await
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod drop;
 mod extract_topic;
+mod filter;
 mod message_timestamp_router;
+mod tombstone_handler;
 
 use super::side::Side;
 use super::{Class, replace_field};
@@ -11,7 +13,7 @@ use super::{Class, replace_field};
 pub(super) const VERSION: &str = "1.6.1";
 
 /// The transforms, in the order of their names.
-pub(super) const CLASSES: [Class; 8] = [
+pub(super) const CLASSES: [Class; 11] = [
     Class {
         name: "io.confluent.connect.transforms.Drop$Key",
         config_def: drop::config_def,
@@ -38,6 +40,16 @@ pub(super) const CLASSES: [Class; 8] = [
         create: |props| extract_topic::create(props, extract_topic::From::Side(Side::Value)),
     },
     Class {
+        name: "io.confluent.connect.transforms.Filter$Key",
+        config_def: filter::config_def,
+        create: |props| filter::create(props, Side::Key),
+    },
+    Class {
+        name: "io.confluent.connect.transforms.Filter$Value",
+        config_def: filter::config_def,
+        create: |props| filter::create(props, Side::Value),
+    },
+    Class {
         name: "io.confluent.connect.transforms.MessageTimestampRouter",
         config_def: message_timestamp_router::config_def,
         create: message_timestamp_router::create,
@@ -51,5 +63,10 @@ pub(super) const CLASSES: [Class; 8] = [
         name: "io.confluent.connect.transforms.ReplaceField$Value",
         config_def: replace_field::config_def,
         create: |props| replace_field::create(props, Side::Value),
+    },
+    Class {
+        name: "io.confluent.connect.transforms.TombstoneHandler",
+        config_def: tombstone_handler::config_def,
+        create: tombstone_handler::create,
     },
 ];

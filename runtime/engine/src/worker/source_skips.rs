@@ -1,0 +1,82 @@
+//! Records of a source task that are skipped, and the letters that they become.
+
+use couplet_api::Result;
+use futures::future::BoxFuture;
+
+use super::source_flow::{Hold, Ready, SourceFlow};
+use crate::errors::{SourceLetters, StageError};
+
+impl SourceFlow {
+    /// Goes on without a record, if that is tolerated, after it is told of and buried.
+    pub(super) fn skip(&mut self, skipped: Ready, failed: StageError) -> Result<()> {
+        let letter = self.letter_of(&skipped, &failed)?;
+        self.reporter.report_outgoing(Some(&skipped.record), failed)?;
+        self.dropped += 1;
+        let token = self.submitted.submit(&skipped.partition, skipped.position, 0);
+        match letter {
+            Some(letter) => self.hold = Hold::Letter(token, letter),
+            None => {
+                self.submitted.done(token);
+            }
+        }
+        Ok(())
+    }
+
+    /// The letter that `skipped` becomes, if there is a queue for it.
+    fn letter_of(&self, skipped: &Ready, failed: &StageError) -> Result<Option<BoxFuture<'static, Result<()>>>> {
+        let Ready { record, partition, position } = skipped;
+        let bury = |letters: &SourceLetters| letters.bury(record, failed, partition, &position.to_map());
+        self.letters.as_ref().map(bury).transpose()
+    }
+
+    /// Begins to write the letter of a refused record, if there is one and nothing else is waited for.
+    pub(super) fn bury_next(&mut self) {
+        if matches!(self.hold, Hold::Free)
+            && let Some((token, letter)) = self.unburied.pop_front()
+        {
+            self.hold = Hold::Letter(token, letter);
+        }
+    }
+
+    /// Writes all letters, at the end, when nothing else is waited for any more.
+    ///
+    /// # Errors
+    /// When one could not be written.
+    pub(super) async fn bury_all(&mut self) -> Result<()> {
+        loop {
+            while let Hold::Letter(_, letter) = &mut self.hold {
+                let outcome = letter.await;
+                self.buried(outcome)?;
+            }
+            if self.unburied.is_empty() {
+                return Ok(());
+            }
+            self.hold = Hold::Free;
+            self.bury_next();
+        }
+    }
+
+    /// A letter is durable, or could not be written.
+    ///
+    /// # Errors
+    /// The error that fails the task: a record that is skipped must be somewhere.
+    pub(super) fn buried(&mut self, outcome: Result<()>) -> Result<()> {
+        let Hold::Letter(token, _) = std::mem::replace(&mut self.hold, Hold::Free) else { return Ok(()) };
+        outcome?;
+        self.submitted.done(token);
+        self.bury_next();
+        Ok(())
+    }
+
+    /// Goes on without a record that Kafka refused, if that is tolerated. `true`: it is done when its letter is durable.
+    pub(super) fn refused(&mut self, token: u64, sent: Option<Ready>, failed: StageError) -> Result<bool> {
+        let letter = match &sent {
+            Some(sent) => self.letter_of(sent, &failed)?,
+            None => None,
+        };
+        self.reporter.report_outgoing(sent.as_ref().map(|sent| &sent.record), failed)?;
+        let is_buried = letter.is_some();
+        self.unburied.extend(letter.map(|letter| (token, letter)));
+        Ok(is_buried)
+    }
+}
