@@ -111,6 +111,7 @@ fn not_exported(text: &str, without: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one story, told in order")]
 async fn what_tasks_do_is_told_under_the_names_of_the_jvm() {
     for_each_broker(async |bootstrap| {
         let (source, sink, topic, letters) = (unique("m-src"), unique("m-snk"), unique("topic"), unique("letters"));
@@ -190,6 +191,7 @@ async fn what_tasks_do_is_told_under_the_names_of_the_jvm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one story, told in order")]
 async fn a_membership_is_told_of_under_the_names_of_the_jvm() {
     for_each_broker(async |bootstrap| {
         const WORKER_ID: &str = "worker.example:8083";
