@@ -13,13 +13,14 @@ use bytes::Bytes;
 use couplet_api::config::Props;
 use couplet_api::data::OffsetMap;
 use couplet_engine::herder::{
-    Herder, HerderHandle, HerderSetup, NewConnector, OffsetEntry, RestartRequest, StartedHerder, distributed,
+    Herder, HerderError, HerderHandle, HerderSetup, NewConnector, OffsetEntry, RestartRequest, StartedHerder,
+    distributed,
 };
 use couplet_engine::metrics::Metrics;
 use couplet_engine::plugins::Plugins;
 use couplet_engine::worker::{TargetState, TaskId};
 use couplet_engine::worker_config::{Mode, WorkerConfig};
-use couplet_kafka::clients::ClientSettings;
+use couplet_kafka::clients::{Admin, ClientSettings};
 use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 use couplet_testkit::golden::{Differences, cases};
 use serde_json::{Value, json};
@@ -471,4 +472,76 @@ async fn wait_until(holds: impl AsyncFn() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.expect("in time");
+}
+
+/// A connector begins where `initial_offsets` say, whatever is left of an earlier one of its name (KIP-995).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_begins_at_its_initial_offsets() {
+    for_each_broker(async |bootstrap| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut bench = Bench::new(&bootstrap, "initial-offsets");
+        let herder = bench.start();
+        let file = folder.path().join("in.txt");
+        append(&file, "one\ntwo\n");
+        let mut config = Props::from_iter([("name", "c"), ("connector.class", "FileStreamSource"), ("tasks.max", "1")]);
+        config.set("topic", unique("lines"));
+        config.set("file", file.display().to_string());
+        let entry = |file: &str, position: i64| OffsetEntry {
+            partition: OffsetMap::new([("filename", couplet_api::data::Value::str(file))]),
+            offset: Some(OffsetMap::new([("position", couplet_api::data::Value::Int64(position))])),
+        };
+        let own = file.display().to_string();
+        let told = herder.set_initial_offsets("c", &config, vec![entry("elsewhere", 1), entry(&own, 2)]).await;
+        assert_eq!(told.expect("stored"), "The offsets for this connector have been altered successfully");
+        // Nothing was created, so the next ones replace them: also those of a file that they do not name.
+        herder.set_initial_offsets("c", &config, vec![entry(&own, 4)]).await.expect("stored");
+        let new = NewConnector { name: "c".into(), config: config.clone(), initial_state: None, replace: false };
+        herder.put_connector(new).await.expect("created");
+        let entries = async || {
+            let entries = herder.offsets("c").await.expect("readable");
+            let shown = |e: &OffsetEntry| {
+                let file = e.partition.get("filename").and_then(|file| file.as_str().map(str::to_owned));
+                (file, e.offset.as_ref().and_then(|offset| offset.get("position")?.as_i64()))
+            };
+            entries.iter().map(shown).collect::<Vec<_>>()
+        };
+        wait_until(async || entries().await == [(Some(own.clone()), Some(8))]).await;
+        let refused = herder.set_initial_offsets("c", &config, vec![entry(&own, 0)]).await.expect_err("it exists");
+        assert_eq!(refused.message(), "Connector c already exists");
+        let refused = herder.set_initial_offsets("d", &Props::new(), vec![entry(&own, 0)]).await;
+        assert!(matches!(refused, Err(HerderError::BadRequest(_))), "{refused:?}");
+        bench.stop().await;
+    })
+    .await;
+}
+
+/// Topics may be older than their worker, and wrong; the texts are those of `KafkaConfigBackingStore` and `TopicAdmin`.
+#[tokio::test(flavor = "multi_thread")]
+async fn internal_topics_that_cannot_hold_state_are_refused() {
+    for_each_broker(async |bootstrap| {
+        let rows = [
+            ("config", 3, "compact", "is required to have a single partition in order to guarantee consistency"),
+            ("config", 1, "delete", "is required to have 'cleanup.policy=compact'"),
+            ("offset", 2, "delete", "is required to have 'cleanup.policy=compact'"),
+            ("status", 2, "compact,delete", "is required to have 'cleanup.policy=compact'"),
+        ];
+        for (store, partitions, policy, want) in rows {
+            let mut bench = Bench::new(&bootstrap, "wrong-topics");
+            let name = bench.props.get(&format!("{store}.storage.topic")).expect("is set").to_owned();
+            let spec = TopicSpec {
+                name: name.clone(),
+                partitions,
+                replication_factor: 1,
+                configs: vec![("cleanup.policy".to_owned(), policy.to_owned())],
+            };
+            let admin = Admin::new(&ClientSettings::of_worker(&bench.props)).expect("an admin client");
+            admin.create_topic(&spec).await.expect("an answer").expect("created");
+            bench.start();
+            let ended = bench.started.take().expect("started").done.await.expect("no panic");
+            let error = ended.expect_err("refused");
+            let text = error.to_string();
+            assert!(text.contains(want) && text.contains(&format!("Topic '{name}'")), "{store} {policy}: {text}");
+        }
+    })
+    .await;
 }

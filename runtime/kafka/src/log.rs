@@ -104,14 +104,19 @@ pub struct TopicLog {
 }
 
 impl TopicLog {
+    /// Number of partitions of the topic.
+    pub fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
     /// Creates the topic if it is missing, checks an existing one, and returns once everything that may be seen in it was
     /// given to `on_record`, which is called on a thread of the clients' and must not block. Records of transactions that
     /// are open are not waited for: those of a worker that was killed stay open until its successor, which may be the one
     /// that is just starting, fences it.
     ///
     /// # Errors
-    /// `Kind::Config` when the topic has another cleanup policy than `compact` or, if its number matters, other
-    /// partitions; `Kind::Remote` and `Kind::Auth` when the cluster cannot be used.
+    /// `Kind::Config` when the topic has another cleanup policy than `compact`; `Kind::Remote` and `Kind::Auth` when the
+    /// cluster cannot be used.
     pub async fn open(
         clients: &LogClients,
         spec: TopicSpec,

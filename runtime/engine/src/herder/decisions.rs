@@ -54,6 +54,15 @@ impl HerderState {
                 Ok(())
             }
             Command::AlterOffsets(name, changes) => self.decide_alter_offsets(reply, &name, changes),
+            Command::SetInitialOffsets(name, config, offsets) => {
+                self.must_lead()?;
+                if self.cluster.contains(&name) {
+                    return Err(HerderError::Conflict(format!("Connector {name} already exists")));
+                }
+                // Behind the end of an earlier connector of that name.
+                self.then(&name, [Step::SetInitialOffsets(reply, config, offsets)]);
+                Ok(())
+            }
             Command::PutTaskConfigs(name, configs) => self.decide_put_task_configs(reply, name, configs),
             Command::Fence(name) => self.decide_fence(&name, AfterFencing::Reply(reply)),
             Command::VerifyTask(id, generation) => self.decide_verify(reply, &id, generation),

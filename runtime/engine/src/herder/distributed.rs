@@ -74,6 +74,7 @@ async fn open(
         async { status_log.await.context(|| in_status) },
         async { offsets.await.context(|| in_offset) },
     )?;
+    internal_topics::check_config_partitions(&own.config_storage_topic, config_log.partitions())?;
     let (config_log, status_log) = (Arc::new(config_log), Arc::new(status_log));
     let writer = Arc::new(match exactly_once {
         ExactlyOnce::Disabled => ConfigWriter::plain(config_log.clone()),

@@ -109,6 +109,8 @@ pub enum Command {
     SetLoggerLevel(String, String),
     /// Store offsets of a stopped connector; `None`: forget all.
     AlterOffsets(String, Option<Vec<OffsetEntry>>),
+    /// Store the offsets that a connector with this config is to begin with; it is created next.
+    SetInitialOffsets(String, Props, Vec<OffsetEntry>),
     /// Another worker's task configs for a connector, sent to the leader.
     PutTaskConfigs(String, Vec<Props>),
     /// Fence the tasks of earlier generations of a source.
@@ -169,6 +171,8 @@ pub enum Step {
     StartTasks(Vec<u32>),
     /// Stores offsets and answers.
     AlterOffsets(ReplyId, Option<Vec<OffsetEntry>>),
+    /// Stores the offsets of a connector that is not there yet, and answers.
+    SetInitialOffsets(ReplyId, Props, Vec<OffsetEntry>),
     /// Tells everybody that something restarts.
     SayRestarting(Subject),
     /// Forgets the states of tasks from this number on.
@@ -207,7 +211,7 @@ pub enum Outcome {
     TasksStopped(Vec<u32>),
     /// [`Step::StartTasks`]: tasks that could not be started, and why.
     TasksStarted(Vec<(u32, Failure)>),
-    /// [`Step::AlterOffsets`].
+    /// [`Step::AlterOffsets`], [`Step::SetInitialOffsets`].
     OffsetsAltered(ReplyId, Result<String, HerderError>),
     /// A step that can be, was given up half-way; see [`Action::Interrupt`].
     Interrupted,

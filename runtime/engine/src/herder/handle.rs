@@ -182,6 +182,19 @@ impl Herder for HerderHandle {
         }
     }
 
+    async fn set_initial_offsets(
+        &self,
+        name: &str,
+        config: &Props,
+        offsets: Vec<OffsetEntry>,
+    ) -> Result<String, HerderError> {
+        validate::check(&self.plugins, &self.config, config).await.map_err(HerderError::BadRequest)?;
+        match self.ask(Command::SetInitialOffsets(name.to_owned(), config.clone(), offsets)).await? {
+            Answer::Message(message) => Ok(message),
+            _ => Err(HerderError::Failed("an answer of the wrong kind".to_owned())),
+        }
+    }
+
     async fn alter_offsets(&self, name: &str, changes: Option<Vec<OffsetEntry>>) -> Result<String, HerderError> {
         match self.ask(Command::AlterOffsets(name.to_owned(), changes)).await? {
             Answer::Message(message) => Ok(message),

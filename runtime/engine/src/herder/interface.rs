@@ -269,6 +269,15 @@ pub trait Herder: Send + Sync {
     /// Stored offsets: the source's own, or a sink's consumer group offsets (`kafka_topic`, `kafka_partition`).
     async fn offsets(&self, name: &str) -> Result<Vec<OffsetEntry>, HerderError>;
 
+    /// Stores the offsets that a connector is to begin with, in place of any that are left of one of that name (KIP-995).
+    /// The config is validated first; a connector that exists is a conflict. The answer is the message for the user.
+    async fn set_initial_offsets(
+        &self,
+        name: &str,
+        config: &Props,
+        offsets: Vec<OffsetEntry>,
+    ) -> Result<String, HerderError>;
+
     /// Stores offsets of a stopped connector; `None` forgets all of them. The answer is the message for the user.
     async fn alter_offsets(&self, name: &str, changes: Option<Vec<OffsetEntry>>) -> Result<String, HerderError>;
 }

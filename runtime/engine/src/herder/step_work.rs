@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use couplet_api::config::Props;
+use couplet_api::data::OffsetMap;
 use couplet_api::{Error, Result};
 use couplet_kafka::TopicLog;
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use super::driver::{Request, ToInbox};
 use super::event::{Failure, Outcome, Step, TaskSet};
 use super::preflight::{LEADER_PATIENCE, TaskPreflight};
 use super::runner::Runner;
-use super::{ClusterSnapshot, HerderError};
+use super::{ClusterSnapshot, HerderError, OffsetEntry};
 use crate::peers::Peers;
 use crate::worker::{TargetState, TaskId, TaskStart};
 
@@ -67,8 +68,22 @@ impl StepWork {
             Step::AlterOffsets(reply, changes) => {
                 Outcome::OffsetsAltered(reply, self.runner.alter_offsets(&self.name, &self.props, changes).await)
             }
+            Step::SetInitialOffsets(reply, config, offsets) => {
+                Outcome::OffsetsAltered(reply, self.set_initial_offsets(&config, offsets).await)
+            }
             step => broken(step, &Error::bug("not a step for the driver")),
         }
+    }
+
+    /// One change takes away what is left of another connector of this name and sets what is wanted: it is done or refused
+    /// as a whole.
+    async fn set_initial_offsets(&self, config: &Props, wanted: Vec<OffsetEntry>) -> Result<String, HerderError> {
+        let stored = self.runner.offsets(&self.name, config).await?;
+        let is_left = |entry: &OffsetEntry| wanted.iter().all(|wanted| !is_same(&wanted.partition, &entry.partition));
+        let left: Vec<OffsetEntry> = stored.into_iter().filter(is_left).collect();
+        let forgotten = left.into_iter().map(|entry| OffsetEntry { offset: None, ..entry });
+        let changes = forgotten.chain(wanted.clone()).collect();
+        self.runner.alter_offsets(&self.name, config, Some(changes)).await
     }
 
     async fn set_target(&self, target: TargetState) -> Result<()> {
@@ -104,6 +119,12 @@ impl StepWork {
     }
 }
 
+/// Whether two partitions have the same fields, in whatever order.
+fn is_same(one: &OffsetMap, other: &OffsetMap) -> bool {
+    let (one, other) = (one.entries(), other.entries());
+    one.len() == other.len() && one.iter().all(|field| other.contains(field))
+}
+
 /// The outcome of a step that panicked.
 pub(super) fn broken(step: Step, error: &Error) -> Outcome {
     let failure = || Failure::from(error);
@@ -113,7 +134,7 @@ pub(super) fn broken(step: Step, error: &Error) -> Outcome {
         Step::MakeTaskConfigs => Outcome::TaskConfigs(Err(failure())),
         Step::StopTasks(TaskSet::These(tasks)) => Outcome::TasksStopped(tasks),
         Step::StartTasks(tasks) => Outcome::TasksStarted(tasks.into_iter().map(|task| (task, failure())).collect()),
-        Step::AlterOffsets(reply, _) => {
+        Step::AlterOffsets(reply, _) | Step::SetInitialOffsets(reply, ..) => {
             Outcome::OffsetsAltered(reply, Err(HerderError::Failed(error.message().to_owned())))
         }
         Step::StopConnector => Outcome::ConnectorStopped,

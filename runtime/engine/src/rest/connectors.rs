@@ -8,11 +8,11 @@ use http::header::LOCATION;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::body;
 use super::dispatch::Call;
 use super::path::{query_flag, query_values};
 use super::respond::{self, Answer, Failure};
 use super::views::{self, InfoView, SettingsView, TaskIdView, TaskView};
+use super::{body, offsets};
 use crate::hash_map_order;
 use crate::herder::{ConnectorInfo, ConnectorSnapshot, NewConnector, RestartRequest};
 use crate::worker::{TargetState, TaskId};
@@ -51,15 +51,19 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 /// Creates a connector.
 pub(super) async fn create(call: &Call<'_>) -> Answer {
     let request = body::object(&call.body, "a request to create a connector")?;
-    request.only_known(&["name", "config", "initial_state"])?;
+    request.only_known(&["name", "config", "initial_state", "initial_offsets"])?;
     let name = request.get("name").map(|name| body::text(name, "name")).transpose()?.flatten().unwrap_or_default();
     let name = trimmed(&name).to_owned();
     let initial_state = request.get("initial_state").map(initial_state).transpose()?;
     let config = request.get("config").ok_or_else(|| Failure::internal("The request has no config"))?;
     let config = body::as_object(config, "an object as config")?.into_props()?;
     let config = named(config, &name)?;
-    let new = NewConnector { name, config, initial_state, replace: false };
-    put(call, new).await
+    let mut offsets_status = None;
+    if let Some(given) = request.get("initial_offsets") {
+        let given = offsets::initial(given)?;
+        offsets_status = Some(call.within_limit(call.state.herder.set_initial_offsets(&name, &config, given)).await?);
+    }
+    put(call, NewConnector { name, config, initial_state, replace: false }, offsets_status).await
 }
 
 fn initial_state(value: &RawValue) -> Result<TargetState, Failure> {
@@ -75,15 +79,15 @@ fn initial_state(value: &RawValue) -> Result<TargetState, Failure> {
 /// Creates or replaces a connector's config.
 pub(super) async fn put_config(call: &Call<'_>, name: &str) -> Answer {
     let config = named(body::object(&call.body, "a connector's config")?.into_props()?, name)?;
-    put(call, NewConnector { name: name.to_owned(), config, initial_state: None, replace: true }).await
+    put(call, NewConnector { name: name.to_owned(), config, initial_state: None, replace: true }, None).await
 }
 
-async fn put(call: &Call<'_>, new: NewConnector) -> Answer {
+async fn put(call: &Call<'_>, new: NewConnector, offsets_status: Option<String>) -> Answer {
     let (created, info) = call.within_limit(call.state.herder.put_connector(new)).await?;
     if !created {
         return respond::ok(&written_view(&info));
     }
-    let mut response = respond::json(StatusCode::CREATED, &written_view(&info));
+    let mut response = respond::json(StatusCode::CREATED, &InfoView { offsets_status, ..written_view(&info) });
     if let Some(location) = call.location(&info.name) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -262,6 +266,7 @@ fn info_view(call: &Call<'_>, name: &str, connector: &ConnectorSnapshot) -> Info
         config: config_view(call, &connector.config),
         tasks: views::task_ids(name, connector.tasks.len()),
         kind: views::kind_name(connector.kind),
+        offsets_status: None,
     }
 }
 
@@ -280,5 +285,6 @@ fn written_view(info: &ConnectorInfo) -> InfoView {
         config: SettingsView::as_given(&info.config),
         tasks: info.tasks.iter().map(|id| TaskIdView { connector: id.connector.to_string(), task: id.task }).collect(),
         kind: views::kind_name(info.kind),
+        offsets_status: None,
     }
 }

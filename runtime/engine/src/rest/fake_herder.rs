@@ -167,6 +167,17 @@ impl Herder for FakeHerder {
         Ok(())
     }
 
+    async fn set_initial_offsets(
+        &self,
+        name: &str,
+        _config: &Props,
+        offsets: Vec<OffsetEntry>,
+    ) -> Result<String, HerderError> {
+        let shown: Vec<_> = offsets.iter().map(|entry| (entry.partition.get("a"), entry.offset.is_some())).collect();
+        self.note(format!("initial offsets {name} {shown:?}")).await;
+        Ok("altered".to_owned())
+    }
+
     async fn offsets(&self, name: &str) -> Result<Vec<OffsetEntry>, HerderError> {
         self.known(name)?;
         let map = |key: &str, value: Value| OffsetMap::new([(key, value)]);

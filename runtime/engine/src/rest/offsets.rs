@@ -23,34 +23,68 @@ pub(super) async fn get(call: &Call<'_>, name: &str) -> Answer {
 pub(super) async fn alter(call: &Call<'_>, name: &str) -> Answer {
     let request = body::object(&call.body, "an object with offsets")?;
     request.only_known(&["offsets"])?;
-    let entries = request.get("offsets").map(|entries| body::as_list(entries, "a list of offsets")).transpose()?;
-    let entries = entries.unwrap_or_default().iter().map(|e| entry(e)).collect::<Result<Vec<_>, _>>()?;
+    let entries = entries(request.get("offsets"))?;
     if entries.is_empty() {
         return Err(Failure::bad_request("Partitions / offsets need to be provided for an alter offsets request"));
     }
-    let mut changes: Vec<OffsetEntry> = Vec::new();
-    for (partition, offset) in entries {
-        let Some(partition) = partition else {
-            return Err(unless_refused_before(call, name, |kind| match kind {
-                ConnectorType::Sink => {
-                    Failure::bad_request("The partition for a sink connector offset cannot be null or missing")
-                }
-                _ => Failure::internal("Partition objects cannot be null"),
-            }));
-        };
-        match changes.iter_mut().find(|change| change.partition == partition) {
-            Some(change) => change.offset = offset,
-            None => changes.push(OffsetEntry { partition, offset }),
-        }
-    }
-    let compound =
-        changes.iter().find_map(|c| compound_field(&c.partition).or(c.offset.as_ref().and_then(compound_field)));
+    let Some(changes) = changes(entries) else {
+        return Err(unless_refused_before(call, name, |kind| match kind {
+            ConnectorType::Sink => {
+                Failure::bad_request("The partition for a sink connector offset cannot be null or missing")
+            }
+            _ => Failure::internal("Partition objects cannot be null"),
+        }));
+    };
+    let compound = changes.iter().find_map(compound_entry);
     let is_source = || found(call, name).is_ok_and(|connector| connector.kind == ConnectorType::Source);
     if let Some(problem) = compound.filter(|_| is_source()) {
         return Err(unless_refused_before(call, name, |_| Failure::internal(problem)));
     }
     let message = call.within_limit(call.state.herder.alter_offsets(name, Some(changes))).await?;
     Ok(respond::json(StatusCode::OK, &json!({ "message": message })))
+}
+
+/// The offsets that a new connector is to begin with (KIP-995), in the form of a request to alter offsets.
+///
+/// # Errors
+/// 400 for any that cannot be stored.
+pub(super) fn initial(given: &RawValue) -> Result<Vec<OffsetEntry>, Failure> {
+    let wrong = |why: &str| Failure::bad_request(format!("initial_offsets: {why}"));
+    let entries = entries(Some(given))
+        .map_err(|_| wrong("a list is expected, of objects with the objects partition and offset"))?;
+    if entries.is_empty() {
+        return Err(wrong(
+            "at least one partition with its offset is needed; leave the field out to keep what is stored",
+        ));
+    }
+    let changes = changes(entries).ok_or_else(|| wrong("partition must not be null or missing"))?;
+    match changes.iter().find_map(compound_entry) {
+        Some(problem) => Err(wrong(&problem)),
+        None => Ok(changes),
+    }
+}
+
+/// The entries of a list of offsets; none when there is no list.
+fn entries(list: Option<&RawValue>) -> Result<Vec<Entry>, Failure> {
+    let entries = list.map(|list| body::as_list(list, "a list of offsets")).transpose()?;
+    entries.unwrap_or_default().iter().map(|e| entry(e)).collect()
+}
+
+/// One entry for each partition: the last one given counts. `None` when one has no partition.
+fn changes(entries: Vec<Entry>) -> Option<Vec<OffsetEntry>> {
+    let mut changes: Vec<OffsetEntry> = Vec::new();
+    for (partition, offset) in entries {
+        let partition = partition?;
+        match changes.iter_mut().find(|change| change.partition == partition) {
+            Some(change) => change.offset = offset,
+            None => changes.push(OffsetEntry { partition, offset }),
+        }
+    }
+    Some(changes)
+}
+
+fn compound_entry(entry: &OffsetEntry) -> Option<String> {
+    compound_field(&entry.partition).or(entry.offset.as_ref().and_then(compound_field))
 }
 
 /// Forgets the offsets of a stopped connector.

@@ -37,6 +37,9 @@ pub(super) struct InfoView {
     pub(super) tasks: Vec<TaskIdView>,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
+    /// What became of `initial_offsets`, where they were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offsets_status: Option<String>,
 }
 
 /// A task's id.

@@ -1,6 +1,7 @@
 //! The internal topics as they are created.
 
 use couplet_api::config::Props;
+use couplet_api::{Error, Result};
 use couplet_kafka::TopicSpec;
 
 use crate::worker_config::DistributedConfig;
@@ -8,6 +9,20 @@ use crate::worker_config::DistributedConfig;
 /// The config topic: one partition, since its records have an order.
 pub fn config(own: &DistributedConfig, worker: &Props) -> TopicSpec {
     spec(worker, "config", &own.config_storage_topic, 1, own.config_storage_replication_factor)
+}
+
+/// Checks that the config topic, which may be older than its worker, has one partition, as `KafkaConfigBackingStore` does.
+///
+/// # Errors
+/// `Kind::Config` when it has more.
+pub fn check_config_partitions(topic: &str, partitions: i32) -> Result<()> {
+    if partitions <= 1 {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "Topic '{topic}' supplied via the 'config.storage.topic' property is required to have a single partition in order \
+         to guarantee consistency of connector configurations, but found {partitions} partitions."
+    )))
 }
 
 /// The status topic.
