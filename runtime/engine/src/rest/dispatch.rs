@@ -262,7 +262,10 @@ mod tests {
             assert_eq!(response.status(), 200);
             assert!(response.headers()[CONTENT_TYPE].to_str().expect("text").starts_with("text/plain; version=0.0.4"));
             assert!(body.contains("\nkafka_connect_worker_connector_count 1\n"), "{body}");
-            assert!(body.contains("kafka_connect_version_info{client_id=\"w:1\",version=\"4.1.0\"} 1"), "{body}");
+            assert!(
+                body.contains("kafka_connect_version_info{clientid=\"connect-w:1\",version=\"4.1.0\"} 1"),
+                "{body}"
+            );
         }
         assert_eq!(send(&gate, "POST", "/metrics", &[], "").await.0.status(), 405);
     }
