@@ -38,7 +38,7 @@ pub(super) enum Expression {
     Number(Decimal),
     Text(String),
     /// `/pattern/flags`.
-    Pattern(JavaRegex),
+    Pattern(Box<JavaRegex>),
     /// `['a', 1]`.
     List(Vec<Expression>),
 }

@@ -315,7 +315,7 @@ impl<'a> Parser<'a> {
         self.rest = &self.rest[end + 1..];
         let flags = self.word(|c| c.is_ascii_alphabetic());
         let pattern = if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") };
-        JavaRegex::new(&pattern).map(Expression::Pattern).map_err(|problem| self.problem(&problem))
+        JavaRegex::new(&pattern).map(Box::new).map(Expression::Pattern).map_err(|problem| self.problem(&problem))
     }
 }
 
