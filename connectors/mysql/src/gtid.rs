@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use couplet_mysql_wire::SourceGtids;
+
 use crate::flavour::Flavour;
 
 /// Transactions that are done.
@@ -122,7 +124,7 @@ impl GtidSet {
     }
 
     /// For MySQL's dump: sources with half-open intervals.
-    pub(crate) fn for_dump(&self) -> Vec<([u8; 16], Vec<(u64, u64)>)> {
+    pub(crate) fn for_dump(&self) -> Vec<SourceGtids> {
         let GtidSet::MySql(sources) = self else { return Vec::new() };
         let source = |(uuid, intervals): (&String, &Vec<(u64, u64)>)| {
             let bytes: [u8; 16] = hex::decode(uuid.replace('-', "")).ok()?.try_into().ok()?;

@@ -73,7 +73,7 @@ fn variable_length(reader: &mut Reader<'_>) -> Option<usize> {
 }
 
 fn push_container(kind: u8, bytes: &[u8], depth: u32, out: &mut String) -> Option<()> {
-    let (object, width) = (kind < 2, if kind % 2 == 0 { 2 } else { 4 });
+    let (object, width) = (kind < 2, if kind.is_multiple_of(2) { 2 } else { 4 });
     let mut reader = Reader::new(bytes);
     let count = usize::try_from(reader.le(width)?).ok()?;
     let size = usize::try_from(reader.le(width)?).ok()?;

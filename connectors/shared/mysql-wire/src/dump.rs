@@ -16,6 +16,9 @@ const THROUGH_GTID: u16 = 4;
 /// MariaDB's BINLOG_SEND_ANNOTATE_ROWS_EVENT.
 const SEND_ANNOTATE_ROWS: u16 = 2;
 
+/// Transactions of one source: its UUID, half-open intervals of numbers.
+pub type SourceGtids = ([u8; 16], Vec<(u64, u64)>);
+
 /// Where a dump begins.
 #[derive(Debug, Clone)]
 pub enum DumpStart {
@@ -27,7 +30,7 @@ pub enum DumpStart {
         position: u64,
     },
     /// MySQL: behind these transactions, by source: UUID and half-open intervals.
-    Gtids(Vec<([u8; 16], Vec<(u64, u64)>)>),
+    Gtids(Vec<SourceGtids>),
     /// MariaDB: behind these transactions, as `gtid_slave_pos` writes them.
     MariaDbGtids(String),
 }

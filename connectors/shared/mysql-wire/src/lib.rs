@@ -17,6 +17,6 @@ mod query;
 pub mod read;
 
 pub use connection::{Access, Connection, TlsMode};
-pub use dump::{Dump, DumpStart};
+pub use dump::{Dump, DumpStart, SourceGtids};
 pub use error::SqlError;
 pub use query::{Rows, TextRow};
