@@ -17,7 +17,7 @@ use couplet_engine::plugins::Plugins;
 use couplet_engine::worker::TargetState;
 use couplet_engine::worker_config::{Mode, WorkerConfig};
 
-use broker::for_each_broker;
+use broker::{for_each_broker, unique};
 
 /// Longer than any step takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,7 +26,8 @@ struct Bench {
     started: StartedHerder,
     metrics: Arc<Metrics>,
     plugins: Plugins,
-    folder: tempfile::TempDir,
+    run: String,
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -52,7 +53,13 @@ impl Bench {
             metrics: metrics.clone(),
             set_logger_level: Arc::new(|_, _| {}),
         };
-        Bench { started: standalone::start(setup).expect("starts"), metrics, plugins, folder }
+        Bench {
+            started: standalone::start(setup).expect("starts"),
+            metrics,
+            plugins,
+            run: unique("moody"),
+            _folder: folder,
+        }
     }
 
     fn herder(&self) -> &HerderHandle {
@@ -62,7 +69,7 @@ impl Bench {
     async fn create(&self, name: &str, more: &[(&str, &str)]) {
         let mut config = Props::from_iter([("connector.class", "test.MoodySourceConnector"), ("name", name)]);
         // The same connectors are made on each broker.
-        config.set("run", self.folder.path().to_string_lossy());
+        config.set("run", self.run.as_str());
         for (key, value) in more {
             config.set(*key, *value);
         }
@@ -169,21 +176,21 @@ async fn what_does_not_pass_stays_failed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_hangs_holds_nobody_up() {
     for_each_broker(async |bootstrap| {
-        let bench = Arc::new(Bench::start(&bootstrap, &[]));
-        let hanging = {
-            let bench = bench.clone();
-            tokio::spawn(async move { bench.create("hangs", &[("hang", "yes")]).await })
+        let bench = Bench::start(&bootstrap, &[]);
+        let others = async {
+            bench.until("hangs", "created", |_| true).await;
+            bench.create("other", &[]).await;
+            bench.until("other", "running", |c| task_is(c, ConnectorState::Running)).await;
+            bench.herder().ping().await.expect("answers");
+            bench.herder().set_target_state("other", TargetState::Paused).await.expect("pauses");
+            bench.until("other", "paused", |c| connector_is(c, ConnectorState::Paused)).await;
+            assert!(bench.herder().snapshot().connectors["hangs"].status.is_none(), "its start has not ended");
+            bench.herder().delete_connector("hangs").await.expect("can be deleted");
         };
-        bench.until("hangs", "created", |_| true).await;
-        bench.create("other", &[]).await;
-        bench.until("other", "running", |c| task_is(c, ConnectorState::Running)).await;
-        bench.herder().ping().await.expect("answers");
-        bench.herder().set_target_state("other", TargetState::Paused).await.expect("pauses");
-        bench.until("other", "paused", |c| connector_is(c, ConnectorState::Paused)).await;
-        assert!(bench.herder().snapshot().connectors["hangs"].status.is_none(), "its start has not ended");
-        bench.herder().delete_connector("hangs").await.expect("can be deleted");
-        tokio::time::timeout(PATIENCE, hanging).await.expect("its creator is answered").expect("no panic");
-        Arc::into_inner(bench).expect("nobody else has it").stop().await;
+        // Its creator is answered when it is deleted.
+        let both = async { tokio::join!(bench.create("hangs", &[("hang", "yes")]), others) };
+        tokio::time::timeout(PATIENCE, both).await.expect("nobody waits");
+        bench.stop().await;
     })
     .await;
 }

@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn a_connector_overrides_its_worker() {
         let worker = Props::from_iter([("couplet.restart.policy", "on-retriable-failure")]);
-        let rows: [(&Props, &[(&str, &str)], bool, u32); 4] = [
+        type Row<'a> = (&'a Props, &'a [(&'a str, &'a str)], bool, u32);
+        let rows: [Row<'_>; 4] = [
             (&Props::new(), &[], false, 5),
             (&worker, &[], true, 5),
             (&worker, &[("couplet.restart.policy", "never")], false, 5),
@@ -286,7 +287,8 @@ mod tests {
         use Turn::{Fails, IsRestartedByUser, Rests, Rings, Runs};
         let fails = || Fails { retriable: true };
         let twice = policy(&[("couplet.restart.max.attempts", "2")]);
-        let rows: Vec<(&str, Vec<Turn>, &[&str], Option<(u32, u64)>)> = vec![
+        type Row<'a> = (&'a str, Vec<Turn>, &'a [&'a str], Option<(u32, u64)>);
+        let rows: Vec<Row<'_>> = vec![
             (
                 "what does not pass is left alone",
                 vec![Fails { retriable: false }],
