@@ -28,10 +28,12 @@ pub async fn measure(bench: &Bench, engine: &Engine, scale: Scale) -> Result<Vec
     let settings = bench.settings(engine);
     let silent = TcpListener::bind("127.0.0.1:0").await?;
     let port = silent.local_addr()?.port();
+    #[allow(clippy::disallowed_methods, reason = "the lab links nothing of the runtime")]
     let silence = tokio::spawn(hold_connections(silent));
     let connectors: Vec<Seeded> = (0..HUNG).map(|number| postgres(&format!("hung-{number}"), port)).collect();
     seeded::write(&bench.kafka, &settings.group, &connectors).await?;
     let mut worker = Worker::start(&settings).await?;
+    #[allow(clippy::disallowed_methods, reason = "the lab links nothing of the runtime")]
     let created = tokio::spawn({
         let (rest, request) = (worker.rest.clone(), postgres("hung-create", port));
         // The answer, if one ever comes, does not matter.
