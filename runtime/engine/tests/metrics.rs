@@ -55,13 +55,16 @@ async fn wait(bench: &Bench, name: &str, labels: &[(&str, &str)], want: f64) -> 
     }
 }
 
+/// Name of a metric, labels, and what holds of its value.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], fn(f64) -> bool);
+
 /// The name that the usual rules give to an attribute, and its labels' names.
 fn exported(tags: &serde_json::Map<String, serde_json::Value>, attribute: &serde_json::Value) -> String {
     let group = tags["type"].as_str().expect("a type").trim_end_matches("-metrics").replace('-', "_");
     // One rule has the first word from the group, the other adds it.
     let group = match group.strip_prefix("connect") {
         Some("or" | "or_task" | "or_transform" | "or_predicate") | None => format!("{group}_"),
-        Some(rest) if rest.is_empty() => String::new(),
+        Some("") => String::new(),
         Some(rest) => format!("{}_", rest.trim_start_matches('_')),
     };
     let name = attribute["name"].as_str().expect("a name").replace('-', "_");
@@ -253,7 +256,7 @@ async fn a_membership_is_told_of_under_the_names_of_the_jvm() {
         let missing = not_exported(&told, &of_tasks);
         assert!(missing.is_empty(), "missing: {missing:#?}\n{told}");
         let leader = [("leader_name", "http://worker.example:8083/")];
-        let rows: &[(&str, &[(&str, &str)], fn(f64) -> bool)] = &[
+        let rows: &[Expected<'_>] = &[
             ("kafka_connect_worker_rebalance_leader_name_info", &leader, |v| v == 1.0),
             ("kafka_connect_worker_rebalance_connect_protocol_info", &[("connect_protocol", "SESSIONED")], |v| {
                 v == 1.0

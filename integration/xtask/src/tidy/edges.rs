@@ -24,8 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime/devbroker", &["runtime/api", "runtime/framing"]),
     ("runtime/testkit", &["runtime/api"]),
     ("runtime/server", &["runtime/", "connectors/"]),
-    // The JSON of objects is the JSON of records, so its writer is the converter's.
     ("connectors/shared/mysql-schema", &["runtime/api", "connectors/shared/cdc"]),
+    // The JSON of objects is the JSON of records, so its writer is the converter's.
     ("connectors/shared/storage", &["runtime/api", "runtime/plugins"]),
     ("connectors/shared/", &["runtime/api"]),
     ("connectors/", &["runtime/api", "runtime/tls", "connectors/shared/"]),
