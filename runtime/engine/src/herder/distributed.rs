@@ -9,8 +9,9 @@ use couplet_api::{Error, Result};
 use couplet_kafka::clients::ClientSettings;
 use couplet_kafka::{LogClients, TopicLog, TopicSpec};
 
-use super::driver::{Logs, config_record, status_record};
+use super::driver::Logs;
 use super::event::Event;
+use super::inflow::{config_record, status_record};
 use super::start::{ClusterId, HerderSetup, Opened, StartedHerder, begin};
 use super::worker_runner::WorkerRunner;
 use crate::metrics::Metrics;

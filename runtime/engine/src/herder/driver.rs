@@ -10,8 +10,7 @@ use arc_swap::ArcSwap;
 use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::spawn::{TaskKind, panic_text, spawn};
 use couplet_api::{Error, Kind, Result};
-use couplet_kafka::{LogRecord, TopicLog};
-use couplet_plugins::json::read_value;
+use couplet_kafka::TopicLog;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::{Action, Answer, Command, Event, GroupAnswer, GroupTicket, Outcome, ReplyId, Step};
 use super::group_port::{Membership, Port, PortCall};
+use super::inflow::ToInbox;
 use super::runner::Runner;
 use super::session_key::SessionKeys;
 use super::state::HerderState;
@@ -32,7 +32,6 @@ use crate::storage::config_store::{ConfigRecord, KeyValue};
 use crate::storage::config_writer::ConfigWriter;
 use crate::storage::inbox::Inbox;
 use crate::storage::status_store::StatusRecord;
-use crate::worker::{ConnectorListener, TaskEvent, TaskId, TaskListener};
 
 /// Pause before states that could not be written are tried again.
 const STATUS_RETRY: Duration = Duration::from_secs(1);
@@ -90,58 +89,6 @@ pub struct Driver {
     pub stop: CancellationToken,
     /// Where levels of loggers go.
     pub set_logger_level: Arc<SetLoggerLevel>,
-}
-
-/// Takes a record of the config topic into the herder's inbox.
-pub fn config_record(inbox: &Inbox<Event>, record: &LogRecord) {
-    let position = record.offset + 1;
-    match record.key.as_ref().map(|key| ConfigRecord::decode(key, record.value.as_ref())) {
-        Some(Ok(Some(record))) => inbox.push(Event::Config(record, Some(position))),
-        Some(Ok(None)) | None => inbox.push(Event::ConfigPosition(position)),
-        Some(Err(error)) => {
-            tracing::error!(offset = record.offset, %error, "a record of the config topic is skipped");
-            // All workers must agree on how far they have read: the JVM counts what is JSON.
-            if record.value.as_ref().is_none_or(|value| read_value(value).is_ok()) {
-                inbox.push(Event::ConfigPosition(position));
-            }
-        }
-    }
-}
-
-/// Takes a record of the status topic into the herder's inbox.
-pub fn status_record(inbox: &Inbox<Event>, record: &LogRecord) {
-    match record.key.as_ref().map(|key| StatusRecord::decode(key, record.value.as_ref())) {
-        Some(Ok(Some(record))) => inbox.push(Event::Status(record)),
-        Some(Ok(None)) | None => {}
-        Some(Err(error)) => tracing::error!(offset = record.offset, %error, "a record of the status topic is skipped"),
-    }
-}
-
-/// Hears of tasks and passes it on to the herder.
-pub(super) struct ToInbox(Arc<Inbox<Event>>);
-
-impl TaskListener for ToInbox {
-    fn on_event(&self, id: &TaskId, event: TaskEvent) {
-        self.0.push(Event::Task(id.clone(), event));
-    }
-
-    fn on_active_topic(&self, id: &TaskId, topic: &str) {
-        self.0.push(Event::ActiveTopic(id.clone(), topic.to_owned(), SystemClock.now_ms()));
-    }
-}
-
-impl ConnectorListener for ToInbox {
-    fn on_reconfigure(&self, name: &str) {
-        self.0.push(Event::Reconfigure(name.to_owned()));
-    }
-
-    fn on_values_changed(&self, name: &str) {
-        self.0.push(Event::ValuesChanged(name.to_owned()));
-    }
-
-    fn on_values_expired(&self, name: &str) {
-        self.0.push(Event::ValuesExpired(name.to_owned()));
-    }
 }
 
 /// The loop's own things, while it runs.

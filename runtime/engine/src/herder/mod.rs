@@ -15,6 +15,7 @@ mod group;
 mod group_actions;
 mod group_port;
 mod handle;
+mod inflow;
 mod interface;
 mod lane;
 #[cfg(test)]

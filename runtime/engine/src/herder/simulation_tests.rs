@@ -197,12 +197,9 @@ impl Cluster {
                 let due = self.now_ms + pause.as_millis() as i64;
                 self.workers[at].timers.push((due, Event::Reconfigure(name)));
             }
-            Action::Wake(alarm) => {
-                let due = self.now_ms + alarm.after.as_millis() as i64;
-                self.workers[at].timers.push((due, Event::Woken(alarm)));
-            }
             Action::FenceTasks(name, _) => events.push_back(Event::Fenced(name, Ok(()))),
-            Action::Interrupt(_) | Action::SetLoggerLevel(..) => {}
+            // Nothing fails here, so nothing is restarted.
+            Action::Interrupt(_) | Action::SetLoggerLevel(..) | Action::Wake(_) => {}
         }
     }
 

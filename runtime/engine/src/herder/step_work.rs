@@ -9,8 +9,9 @@ use couplet_api::{Error, Result};
 use couplet_kafka::TopicLog;
 use tokio::sync::mpsc;
 
-use super::driver::{Request, ToInbox};
+use super::driver::Request;
 use super::event::{Failure, Outcome, Step, TaskSet};
+use super::inflow::ToInbox;
 use super::preflight::{LEADER_PATIENCE, TaskPreflight};
 use super::runner::Runner;
 use super::{ClusterSnapshot, HerderError, OffsetEntry};
