@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use couplet_harness::services::s3_service::{ACCESS_KEY, SECRET_KEY};
 use couplet_harness::services::{
-    BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings, SchemaRegistry,
+    BinlogServer, BrokerSettings, KafkaBroker, PostgresCluster, PostgresSettings, S3Service, S3Settings, SchemaRegistry,
 };
 use couplet_harness::shared;
 
@@ -13,9 +13,12 @@ pub struct SharedServices {
     pub postgres: String,
     pub s3: String,
     registry: String,
+    mysql: String,
+    mariadb: String,
     s3_access_key: String,
     s3_secret_key: String,
     _started: (Option<KafkaBroker>, Option<PostgresCluster>, Option<S3Service>, Option<SchemaRegistry>),
+    _binlog_servers: [Option<BinlogServer>; 2],
 }
 
 impl SharedServices {
@@ -39,25 +42,34 @@ impl SharedServices {
             Some(url) => url,
             None => started.3.insert(SchemaRegistry::start().await?).url(),
         };
+        let (mysql, mariadb) = tokio::try_join!(
+            binlog_server(given(shared::MYSQL), BinlogServer::mysql()),
+            binlog_server(given(shared::MARIADB), BinlogServer::mariadb()),
+        )?;
         let key = |variable, own: &str| given(variable).unwrap_or_else(|| own.to_owned());
         Ok(Self {
             bootstrap,
             postgres,
             s3,
             registry,
+            mysql: mysql.0,
+            mariadb: mariadb.0,
             s3_access_key: key(shared::S3_ACCESS_KEY, ACCESS_KEY),
             s3_secret_key: key(shared::S3_SECRET_KEY, SECRET_KEY),
             _started: started,
+            _binlog_servers: [mysql.1, mariadb.1],
         })
     }
 
     /// What tests read, see [`couplet_harness::shared`].
-    pub fn environment(&self) -> [(&'static str, &str); 6] {
+    pub fn environment(&self) -> [(&'static str, &str); 8] {
         [
             (shared::BOOTSTRAP, &self.bootstrap),
             (shared::POSTGRES, &self.postgres),
             (shared::S3, &self.s3),
             (shared::REGISTRY, &self.registry),
+            (shared::MYSQL, &self.mysql),
+            (shared::MARIADB, &self.mariadb),
             (shared::S3_ACCESS_KEY, &self.s3_access_key),
             (shared::S3_SECRET_KEY, &self.s3_secret_key),
         ]
@@ -78,5 +90,16 @@ impl SharedServices {
     /// Port of PostgreSQL.
     pub fn postgres_port(&self) -> Result<u16> {
         Ok(self.postgres_address()?.1)
+    }
+}
+
+/// The server that the environment names, or one of our own.
+async fn binlog_server(
+    given: Option<String>,
+    own: impl Future<Output = Result<BinlogServer>>,
+) -> Result<(String, Option<BinlogServer>)> {
+    match given {
+        Some(url) => Ok((url, None)),
+        None => own.await.map(|server| (server.url(), Some(server))),
     }
 }

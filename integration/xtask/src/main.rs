@@ -75,13 +75,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    use debian::{BUILD, JVM, POSTGRES, PYTHON};
+    use debian::{BUILD, JVM, MARIADB, MYSQL, POSTGRES, PYTHON};
     match Cli::parse().task {
         Task::Demo(passed) => lab::run(&[BUILD, POSTGRES], "demo", &passed.arguments),
         Task::Up(passed) => lab::run(&[BUILD, POSTGRES, JVM], "up", &passed.arguments),
         Task::Down(passed) => lab::run(&[BUILD], "down", &passed.arguments),
         Task::Bench(passed) => lab::run(&[BUILD, POSTGRES, JVM], "bench", &passed.arguments),
-        Task::Test { filter } => static_checks::test(&[BUILD, POSTGRES, JVM, PYTHON], filter),
+        Task::Test { filter } => static_checks::test(&[BUILD, POSTGRES, MARIADB, MYSQL, JVM, PYTHON], filter),
         Task::Fuzz(args) => {
             debian::require(&[BUILD])?;
             fuzz::run(&args)

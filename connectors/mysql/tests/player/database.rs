@@ -13,10 +13,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server of `variable`; without it says so.
+    /// The server of `variable`; without it says so, or panics when `COUPLET_REQUIRE_SERVICES` is set.
     #[allow(clippy::print_stdout, reason = "a skipped test says so")]
     pub fn from_env(variable: &str) -> Option<Self> {
         let Ok(url) = std::env::var(variable) else {
+            let required = std::env::var("COUPLET_REQUIRE_SERVICES").is_ok_and(|v| v == "1");
+            assert!(!required, "{variable} is not set");
             println!("skipped: {variable} is not set");
             return None;
         };

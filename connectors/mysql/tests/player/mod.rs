@@ -20,11 +20,10 @@ pub use database::Server;
 /// wrong.
 const ATTEMPTS: usize = 3;
 
-/// Plays every scenario of `cdc/<folder>/<file>.jsonl` and that `not_played.txt` does
-/// not name, and compares records.
+/// Plays every scenario of `cdc/<folder>/<file>.jsonl` that `not_played.txt` does not name, and compares records.
 ///
 /// # Panics
-/// When a scenario differs.
+/// When a scenario differs, or without a server when one is required.
 #[allow(clippy::print_stdout, reason = "a test says what it leaves out")]
 pub fn play(folder: &str, file: &str) {
     static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];

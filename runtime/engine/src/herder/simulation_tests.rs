@@ -490,9 +490,7 @@ fn no_schedule_breaks_an_invariant() {
     for seed in 0..SEEDS {
         let outcome = std::panic::catch_unwind(|| {
             let mut cluster = Cluster::new(seed);
-            for _ in 0..400 {
-                cluster.step();
-            }
+            (0..400).for_each(|_| cluster.step());
             cluster.settle();
             cluster.check_settled();
         });
