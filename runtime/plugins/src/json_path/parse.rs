@@ -276,11 +276,9 @@ impl<'a> Parser<'a> {
             if self.take("]") {
                 return Ok(Expression::List(Vec::new()));
             }
-            let items = self.separated(|parser| match parser.expression()? {
-                Expression::List(_) | Expression::Path(_) | Expression::Pattern(_) => {
-                    Err(parser.problem("a list may have texts, numbers, true, false and null only"))
-                }
-                item => Ok(item),
+            let items = self.separated(|parser| match parser.rest.starts_with(['[', '@', '$', '/']) {
+                true => Err(parser.problem("a list may have texts, numbers, true, false and null only")),
+                false => parser.expression(),
             })?;
             self.expect("]")?;
             return Ok(Expression::List(items));

@@ -220,6 +220,16 @@ fn what_is_not_understood_is_refused_with_its_place() {
 }
 
 #[test]
+fn nesting_has_an_end() {
+    for opening in ["(", "!", "@[?(", "$[?(", "@.a in [", "@.a in [['", "["] {
+        let path = format!("$[?({}", opening.repeat(100_000));
+        assert!(path.parse::<JsonPath>().is_err(), "{opening}");
+        let path = format!("$[?(@.a in {}", opening.repeat(100_000));
+        assert!(path.parse::<JsonPath>().is_err(), "{opening} in a list");
+    }
+}
+
+#[test]
 fn structs_are_read_as_they_are() {
     let schema = SchemaBuilder::structure()
         .field("id", Schema::int64())
