@@ -17,7 +17,7 @@ use crate::storage::status_store::Subject;
 /// What the worker and a connector want restarted, and how often.
 #[derive(Debug, Clone)]
 pub(super) struct RestartPolicy {
-    enabled: bool,
+    pub(super) enabled: bool,
     attempts_max: u32,
     pause_min: Duration,
     pause_max: Duration,
@@ -88,13 +88,25 @@ pub(super) enum Ring {
 struct Part {
     attempts: u32,
     total: u64,
-    /// Counts changes of state.
+    /// Number of its present state.
     run: u64,
+}
+
+impl Part {
+    fn begin_anew(&mut self, run: u64) {
+        self.attempts = 0;
+        self.run = run;
+    }
 }
 
 /// The restarts of all connectors and tasks on this worker.
 #[derive(Debug, Default)]
-pub(super) struct Restarts(BTreeMap<String, BTreeMap<Option<u32>, Part>>);
+pub(super) struct Restarts {
+    parts: BTreeMap<String, BTreeMap<Option<u32>, Part>>,
+    /// Counts changes of state of all parts, so that no number is used twice: an alarm may outlive its connector, and
+    /// another of the same name come.
+    runs: u64,
+}
 
 impl Restarts {
     /// A part has failed. The sentence says what follows; with an alarm, a restart does.
@@ -108,8 +120,9 @@ impl Restarts {
             self.reset(subject);
             return (None, None);
         }
+        let run = self.next_run();
         let part = self.part(subject);
-        part.run += 1;
+        part.run = run;
         let (attempt, max) = (part.attempts + 1, policy.attempts_max);
         if !retriable {
             return (Some("Not restarted automatically: the error does not pass by waiting".to_owned()), None);
@@ -117,7 +130,6 @@ impl Restarts {
         if attempt > max {
             return (Some(format!("Not restarted automatically any more: attempt {max} of {max} has failed")), None);
         }
-        let run = part.run;
         let mut hasher = DefaultHasher::new();
         (subject, attempt).hash(&mut hasher);
         let after = policy.pause(attempt, hasher.finish());
@@ -132,18 +144,18 @@ impl Restarts {
         runs: bool,
         policy: impl FnOnce() -> Option<RestartPolicy>,
     ) -> Option<Alarm> {
-        let part = self.0.get_mut(subject.connector())?.get_mut(&task_of(subject))?;
-        part.run += 1;
+        let run = self.next_run();
+        let part = self.known(subject)?;
+        part.run = run;
         let counts = runs && part.attempts > 0;
         let after = counts.then(policy)??.healthy_after;
-        Some(Alarm { subject: subject.clone(), after, run: part.run, purpose: Purpose::Healthy })
+        Some(Alarm { subject: subject.clone(), after, run, purpose: Purpose::Healthy })
     }
 
     /// An alarm rings.
     pub(super) fn rang(&mut self, alarm: &Alarm) -> Ring {
-        let part = self.part(&alarm.subject);
+        let Some(part) = self.known(&alarm.subject).filter(|part| part.run == alarm.run) else { return Ring::Stale };
         match alarm.purpose {
-            _ if part.run != alarm.run => Ring::Stale,
             Purpose::Restart => Ring::Restart,
             Purpose::Healthy => {
                 part.attempts = 0;
@@ -161,33 +173,41 @@ impl Restarts {
 
     /// The part begins anew: a user restarts it, or it is somebody else's.
     pub(super) fn reset(&mut self, subject: &Subject) {
-        if let Some(part) = self.0.get_mut(subject.connector()).and_then(|parts| parts.get_mut(&task_of(subject))) {
-            part.attempts = 0;
-            part.run += 1;
+        let run = self.next_run();
+        if let Some(part) = self.known(subject) {
+            part.begin_anew(run);
         }
     }
 
     /// All parts of a connector begin anew.
     pub(super) fn reset_all(&mut self, connector: &str) {
-        for part in self.0.get_mut(connector).into_iter().flat_map(BTreeMap::values_mut) {
-            part.attempts = 0;
-            part.run += 1;
-        }
+        let run = self.next_run();
+        let parts = self.parts.get_mut(connector).into_iter().flat_map(BTreeMap::values_mut);
+        parts.for_each(|part| part.begin_anew(run));
     }
 
     /// The connector is gone.
     pub(super) fn forget(&mut self, connector: &str) {
-        self.0.remove(connector);
+        self.parts.remove(connector);
     }
 
     /// The restarts of a connector's parts that had any, the connector's own first.
     pub(super) fn counts(&self, connector: &str) -> Vec<RestartCount> {
-        let parts = self.0.get(connector).into_iter().flatten().filter(|(_, part)| part.total > 0);
+        let parts = self.parts.get(connector).into_iter().flatten().filter(|(_, part)| part.total > 0);
         parts.map(|(task, part)| RestartCount { task: *task, attempts: part.attempts, total: part.total }).collect()
     }
 
+    fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
+    }
+
+    fn known(&mut self, subject: &Subject) -> Option<&mut Part> {
+        self.parts.get_mut(subject.connector())?.get_mut(&task_of(subject))
+    }
+
     fn part(&mut self, subject: &Subject) -> &mut Part {
-        self.0.entry(subject.connector().to_owned()).or_default().entry(task_of(subject)).or_default()
+        self.parts.entry(subject.connector().to_owned()).or_default().entry(task_of(subject)).or_default()
     }
 }
 
@@ -326,6 +346,17 @@ mod tests {
             let counted: Vec<(u32, u64)> = counted.iter().map(|count| (count.attempts, count.total)).collect();
             assert_eq!(counted, Vec::from_iter(counts), "{name}");
         }
+    }
+
+    #[test]
+    fn an_alarm_means_nothing_to_a_later_part_of_the_same_name() {
+        let (mut restarts, policy) = (Restarts::default(), policy(&[]));
+        let (_, alarm) = restarts.failed(&task(), true, &policy);
+        let alarm = alarm.expect("a restart is due");
+        restarts.forget(task().connector());
+        assert_eq!(restarts.rang(&alarm), Ring::Stale, "the connector is gone");
+        assert_eq!(restarts.failed(&task(), false, &policy).1, None);
+        assert_eq!(restarts.rang(&alarm), Ring::Stale, "another connector of the name has failed for good");
     }
 
     #[test]

@@ -117,7 +117,9 @@ impl HerderState {
             Ring::Healthy => {
                 self.touched.insert(name);
             }
-            Ring::Restart if self.stopping || !self.has(&alarm.subject) => self.restarts.reset(&alarm.subject),
+            Ring::Restart if self.stopping || !self.has(&alarm.subject) || !self.is_restarted(&name) => {
+                self.restarts.reset(&alarm.subject);
+            }
             // A connector that rests is left alone until it is resumed.
             Ring::Restart if self.cluster.target(&name) != TargetState::Started => {
                 self.actions.push(Action::Wake(alarm));
@@ -127,6 +129,11 @@ impl HerderState {
                 self.restart(&name, &[alarm.subject]);
             }
         }
+    }
+
+    /// Whether the policy in force now still asks for restarts.
+    fn is_restarted(&self, name: &str) -> bool {
+        self.restart_policy(name).is_some_and(|policy| policy.enabled)
     }
 
     fn restart_policy(&self, name: &str) -> Option<RestartPolicy> {
