@@ -1,16 +1,17 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use couplet_api::config::{Props, one_of_ignore_case};
 use couplet_api::converter::Converter;
-use couplet_api::data::{Datum, Header, SchemaRef};
+use couplet_api::data::{Datum, Header, SchemaRef, Value};
 use couplet_api::{Error, Result, config_def};
 
 use super::plain_header::header;
 use super::{Class, one_of_types, with_type};
 use crate::first_problem;
 use crate::json::{
-    DecimalFormat, JsonOptions, JsonWriter, Recent, read_schema, read_value, read_value_as, split_envelope,
+    DecimalFormat, JsonOptions, JsonWriter, Recent, Shape, read_schema, read_usual_envelope, read_value, read_value_as,
+    read_value_like, split_envelope,
 };
 
 pub(super) const CLASS: Class = Class {
@@ -40,13 +41,17 @@ config_def! {
     }
 }
 
+/// Schemas read and the lengths of their blocks, by the bytes of their blocks.
+type Schemas = Recent<Box<[u8]>, (usize, Option<SchemaRef>)>;
+
 /// Reads and writes JSON, with or without the schema in an envelope.
 struct JsonConverter {
     envelopes: bool,
     options: JsonOptions,
     writer: JsonWriter,
-    /// Schemas read, by the bytes of their block.
-    schemas: Mutex<Recent<Box<[u8]>, Option<SchemaRef>>>,
+    schemas: Mutex<Schemas>,
+    /// What messages without a schema look like.
+    shape: Mutex<Shape>,
 }
 
 fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
@@ -62,6 +67,7 @@ fn create(props: &Props, role: &str) -> Result<Arc<dyn Converter>> {
         options,
         writer: JsonWriter::new(options, schemas_max),
         schemas: Mutex::new(Recent::new(schemas_max)),
+        shape: Mutex::default(),
     }))
 }
 
@@ -81,10 +87,14 @@ impl Converter for JsonConverter {
     fn to_connect(&self, _topic: &str, bytes: Option<&Bytes>) -> Result<Datum> {
         let Some(bytes) = bytes else { return Ok(Datum::NULL) };
         if !self.envelopes {
-            return Ok(Datum::schemaless(read_value(bytes).map_err(unreadable)?));
+            return self.read_plain(bytes).map(Datum::schemaless).map_err(unreadable);
         }
-        let (schema, payload) =
-            split_envelope(bytes, |rest| self.known_schema(rest)).map_err(unreadable)?.ok_or_else(not_an_envelope)?;
+        if let Some((schema, value)) = read_usual_envelope(bytes, &self.options, |rest| self.known_schema(rest)) {
+            return Ok(Datum::new(schema, value));
+        }
+        let (schema, payload) = split_envelope(bytes, |rest| self.known_schema(rest).map(|(length, _)| length))
+            .map_err(unreadable)?
+            .ok_or_else(not_an_envelope)?;
         let schema = self.schema(&schema)?;
         let value = match &schema {
             Some(schema) => read_value_as(&payload, schema, &self.options)?,
@@ -95,21 +105,31 @@ impl Converter for JsonConverter {
 }
 
 impl JsonConverter {
-    /// The length of the schema that `bytes` begin with, if it was read before. An object ends where it ends, whatever follows;
-    /// of other JSON that is not so.
-    fn known_schema(&self, bytes: &[u8]) -> Option<usize> {
-        let schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        schemas.of_key(|key| (key.starts_with(b"{") && bytes.starts_with(key)).then_some(key.len()))
+    fn read_plain(&self, bytes: &Bytes) -> Result<Value> {
+        match self.shape.try_lock() {
+            Ok(mut shape) => read_value_like(bytes, &mut shape),
+            // Somebody else reads: this thread need not wait.
+            Err(_) => read_value(bytes),
+        }
+    }
+
+    /// The length of the schema that `bytes` begin with, and the schema, if it was read before. An object ends where it ends,
+    /// whatever follows; of other JSON that is not so.
+    fn known_schema(&self, bytes: &[u8]) -> Option<(usize, Option<SchemaRef>)> {
+        self.schemas().get(|key| key.starts_with(b"{") && bytes.starts_with(key))
     }
 
     fn schema(&self, block: &Bytes) -> Result<Option<SchemaRef>> {
-        let lock = || self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = lock().get(|key| **key == **block) {
+        if let Some((_, found)) = self.schemas().get(|key| **key == **block) {
             return Ok(found);
         }
         let schema = read_schema(block, &self.options)?;
-        lock().put(Box::from(&**block), schema.clone());
+        self.schemas().put(Box::from(&**block), (block.len(), schema.clone()));
         Ok(schema)
+    }
+
+    fn schemas(&self) -> MutexGuard<'_, Schemas> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,4 +143,40 @@ fn not_an_envelope() -> Error {
          fields. If you are trying to deserialize plain JSON data, set schemas.enable=false in your converter \
          configuration.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_reads_alike_whether_its_schema_is_known_or_not() {
+        let schema = r#"{"type":"struct","fields":[{"field":"a","type":"int32"},{"field":"b","type":"string","optional":true}]}"#;
+        let usual = |payload: &str| format!(r#"{{"schema":{schema},"payload":{payload}}}"#);
+        let envelopes = [
+            usual(r#"{"a":1,"b":"x"}"#),
+            usual(r#"{"b":null,"a":2}"#),
+            // What takes a closer look: not of the schema, not JSON, more behind it, another order, other members, space.
+            usual(r#"{"b":"x"}"#),
+            usual("{}x"),
+            usual(r#"{"a":1}"#) + "x",
+            usual(r#"{"a":1}"#) + " ",
+            usual(r#"{"a":1},"payload":{"a":2}"#),
+            usual(r#"{"a":1},"more":1"#),
+            format!(r#"{{"payload":{{"a":1}},"schema":{schema}}}"#),
+            format!(r#"{{ "schema" : {schema} , "payload" : {{"a":1}} }}"#),
+            format!(r#"{{"schema":{schema}}}"#),
+            r#"{"schema":null,"payload":{"a":1}}"#.to_owned(),
+        ];
+        let read = |converter: &dyn Converter, envelope: &str| {
+            let datum = converter.to_connect("t", Some(&Bytes::copy_from_slice(envelope.as_bytes())));
+            datum.map_err(|error| error.to_string())
+        };
+        let fresh = || create(&Props::new(), "value").expect("a converter");
+        let used = fresh();
+        assert!(read(&*used, &usual(r#"{"a":0}"#)).is_ok());
+        for envelope in &envelopes {
+            assert_eq!(read(&*used, envelope), read(&*fresh(), envelope), "{envelope}");
+        }
+    }
 }

@@ -91,18 +91,26 @@ impl HashMapOrder {
         Some(self.entries.remove(at).1)
     }
 
-    /// The map.
-    pub fn into_value(self) -> Value {
+    /// The entries by age.
+    pub fn entries(&self) -> &[(Value, Value)] {
+        &self.entries
+    }
+
+    /// Places of the entries, as Java walks through them.
+    pub fn order(&self) -> Vec<usize> {
         let mask = self.capacity as u32 - 1;
-        let buckets = self.hashes.iter().map(|hash| hash & mask);
-        if buckets.clone().is_sorted() {
+        let mut order: Vec<(u32, usize)> = self.hashes.iter().map(|hash| hash & mask).zip(0..).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, at)| at).collect()
+    }
+
+    /// The map.
+    pub fn into_value(mut self) -> Value {
+        let order = self.order();
+        if order.is_sorted() {
             return Value::Map(Arc::from(self.entries));
         }
-        let mut order: Vec<(u32, u32)> = buckets.zip(0..).collect();
-        order.sort_unstable();
-        let mut entries = self.entries;
-        let take = |(_, at): &(u32, u32)| std::mem::take(&mut entries[*at as usize]);
-        Value::Map(order.iter().map(take).collect())
+        Value::Map(order.iter().map(|at| std::mem::take(&mut self.entries[*at])).collect())
     }
 }
 

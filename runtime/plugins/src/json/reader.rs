@@ -58,6 +58,17 @@ impl<'a> Reader<'a> {
         Reader { source, at: 0, depth: 0 }
     }
 
+    /// Within an object that is all of `source`, at byte `at`.
+    pub(super) const fn in_object(source: &'a Bytes, at: usize) -> Self {
+        Reader { source, at, depth: 1 }
+    }
+
+    /// What `read` reads, if nothing but the end of the object and of the source follows.
+    pub(super) fn last_member<T>(mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Option<T> {
+        let value = read(&mut self).ok()?;
+        (self.leave(b'}') && self.at_end()).then_some(value)
+    }
+
     fn error(&self, what: &str) -> Error {
         syntax(what, self.at)
     }
@@ -173,7 +184,7 @@ impl<'a> Reader<'a> {
     }
 
     /// As [`Reader::text`], for who only looks at it.
-    fn borrowed_text(&mut self) -> Result<Cow<'a, str>> {
+    pub(super) fn borrowed_text(&mut self) -> Result<Cow<'a, str>> {
         match self.text_end()? {
             (start, end, b'"') => {
                 self.at = end + 1;
@@ -263,7 +274,8 @@ impl<'a> Reader<'a> {
         self.entries(Self::borrowed_text, member)
     }
 
-    fn entries<N>(
+    /// Reads an object whose names are read by `read_name`.
+    pub(super) fn entries<N>(
         &mut self,
         read_name: impl Fn(&mut Self) -> Result<N>,
         mut member: impl FnMut(&mut Self, N) -> Result<()>,
@@ -287,6 +299,17 @@ impl<'a> Reader<'a> {
             }
             self.comma()?;
         }
+    }
+
+    /// Passes over the text that comes next if it is `name`, written without escapes and not in need of them.
+    pub(super) fn skip_name(&mut self, name: &str) -> bool {
+        if name.bytes().any(|b| matches!(b, b'"' | b'\\' | ..0x20)) {
+            return false;
+        }
+        let rest = self.source.get(self.at + 1..).unwrap_or_default();
+        let is_it = rest.strip_prefix(name.as_bytes()).is_some_and(|behind| behind.first() == Some(&b'"'));
+        self.at += if is_it { name.len() + 2 } else { 0 };
+        is_it
     }
 
     /// Reads an array: `item` is called before each value and must read it.
@@ -332,24 +355,34 @@ impl<'a> Reader<'a> {
 
     /// Reads a value of any type.
     pub fn value(&mut self) -> Result<Value> {
-        Ok(match self.node()? {
+        let mut value = Value::Null;
+        self.value_into(&mut value)?;
+        Ok(value)
+    }
+
+    /// As [`Reader::value`], into the place where it stays.
+    pub(super) fn value_into(&mut self, out: &mut Value) -> Result<()> {
+        match self.node()? {
             Node::Null => {
                 self.null()?;
-                Value::Null
+                *out = Value::Null;
             }
-            Node::Boolean => Value::Bool(self.boolean()?),
+            Node::Boolean => *out = Value::Bool(self.boolean()?),
             Node::Number => {
                 let number = self.number()?;
-                if number.is_integral() { Value::Int64(number.low_bits()) } else { Value::Float64(number.double()) }
+                match number.is_integral() {
+                    true => *out = Value::Int64(number.low_bits()),
+                    false => *out = Value::Float64(number.double()),
+                }
             }
-            Node::String => Value::Str(self.text()?),
+            Node::String => *out = Value::Str(self.text()?),
             Node::Array => {
                 let mut items = Vec::new();
                 self.array(|reader| {
                     items.push(reader.value()?);
                     Ok(())
                 })?;
-                Value::Array(items.into())
+                *out = Value::Array(items.into());
             }
             Node::Object => {
                 let mut map = HashMapOrder::new();
@@ -357,9 +390,10 @@ impl<'a> Reader<'a> {
                     map.put(name, reader.value()?);
                     Ok(())
                 })?;
-                map.into_value()
+                *out = map.into_value();
             }
-        })
+        }
+        Ok(())
     }
 
     /// Reads a value and forgets it.

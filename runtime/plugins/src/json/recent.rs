@@ -19,11 +19,6 @@ impl<K, V: Clone> Recent<K, V> {
         Some(self.entries[0].1.clone())
     }
 
-    /// What `of` makes of the first key that it makes something of.
-    pub(crate) fn of_key<T>(&self, of: impl Fn(&K) -> Option<T>) -> Option<T> {
-        self.entries.iter().find_map(|(key, _)| of(key))
-    }
-
     /// Adds a thing and forgets the one unused for longest if there are too many.
     pub fn put(&mut self, key: K, value: V) {
         if self.size_max == 0 {

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -13,18 +14,27 @@ use crate::value_check::check_field;
 
 /// Reads a value of `schema`.
 pub(super) fn value(reader: &mut Reader<'_>, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
+    let mut value = Value::Null;
+    value_into(&mut value, reader, schema, options)?;
+    Ok(value)
+}
+
+/// As [`value`], into the place where it stays: fields of rows are many, and moving one costs as much as reading it.
+fn value_into(out: &mut Value, reader: &mut Reader<'_>, schema: &SchemaRef, options: &JsonOptions) -> Result<()> {
     let node = reader.node()?;
     if node == Node::Null {
         reader.null()?;
-        return absent(schema, options);
+        *out = absent(schema, options)?;
+        return Ok(());
     }
     match schema.name() {
-        Some(DECIMAL) => decimal(reader, node, schema),
-        Some(DATE) => integer(reader, node, "Date").map(|days| Value::Date(i64::from(days) * logical::DAY_MS)),
-        Some(TIME) => Ok(Value::Date(logical::ms_to_time(integer(reader, node, "Time")?)?)),
-        Some(TIMESTAMP) => timestamp(reader, node),
-        _ => plain(reader, node, schema, options),
+        Some(DECIMAL) => *out = decimal(reader, node, schema)?,
+        Some(DATE) => *out = Value::Date(i64::from(integer(reader, node, "Date")?) * logical::DAY_MS),
+        Some(TIME) => *out = Value::Date(logical::ms_to_time(integer(reader, node, "Time")?)?),
+        Some(TIMESTAMP) => *out = timestamp(reader, node)?,
+        _ => plain(out, reader, node, schema, options)?,
     }
+    Ok(())
 }
 
 /// What stands for null or an absent field.
@@ -102,28 +112,35 @@ fn timestamp(reader: &mut Reader<'_>, node: Node) -> Result<Value> {
     }
 }
 
-fn plain(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &JsonOptions) -> Result<Value> {
-    Ok(match (schema.kind(), node) {
-        (Type::Boolean, Node::Boolean) => Value::Bool(reader.boolean()?),
-        (Type::Int8, Node::Number) => Value::Int8(reader.number()?.low_bits() as i8),
-        (Type::Int16, Node::Number) => Value::Int16(reader.number()?.low_bits() as i16),
-        (Type::Int32, Node::Number) => Value::Int32(reader.number()?.low_bits() as i32),
-        (Type::Int64, Node::Number) => Value::Int64(reader.number()?.low_bits()),
-        (Type::Float32, Node::Number) => Value::Float32(reader.number()?.float()),
-        (Type::Float64, Node::Number) => Value::Float64(reader.number()?.double()),
-        (Type::String, Node::String) => Value::Str(reader.text()?),
+fn plain(
+    out: &mut Value,
+    reader: &mut Reader<'_>,
+    node: Node,
+    schema: &SchemaRef,
+    options: &JsonOptions,
+) -> Result<()> {
+    match (schema.kind(), node) {
+        (Type::Boolean, Node::Boolean) => *out = Value::Bool(reader.boolean()?),
+        (Type::Int8, Node::Number) => *out = Value::Int8(reader.number()?.low_bits() as i8),
+        (Type::Int16, Node::Number) => *out = Value::Int16(reader.number()?.low_bits() as i16),
+        (Type::Int32, Node::Number) => *out = Value::Int32(reader.number()?.low_bits() as i32),
+        (Type::Int64, Node::Number) => *out = Value::Int64(reader.number()?.low_bits()),
+        (Type::Float32, Node::Number) => *out = Value::Float32(reader.number()?.float()),
+        (Type::Float64, Node::Number) => *out = Value::Float64(reader.number()?.double()),
+        (Type::String, Node::String) => *out = Value::Str(reader.text()?),
         (Type::Bytes, Node::String) => {
             let bytes = base64(&reader.text()?).map_err(|e| Error::data("Invalid bytes field").caused_by(e))?;
-            Value::Bytes(bytes.into())
+            *out = Value::Bytes(bytes.into());
         }
-        (Type::Array, _) => array(reader, node, schema, options)?,
-        (Type::Map, _) => map(reader, node, schema, options)?,
-        (Type::Struct, _) => structure(reader, node, schema, options)?,
+        (Type::Array, _) => *out = array(reader, node, schema, options)?,
+        (Type::Map, _) => *out = map(reader, node, schema, options)?,
+        (Type::Struct, _) => *out = structure(reader, node, schema, options)?,
         (kind, _) => {
             reader.skip()?;
-            fallback(kind)
+            *out = fallback(kind);
         }
-    })
+    }
+    Ok(())
 }
 
 /// What Jackson makes of a node of another type.
@@ -217,20 +234,24 @@ fn structure(reader: &mut Reader<'_>, node: Node, schema: &SchemaRef, options: &
     let fields = schema.fields();
     let mut values: Vec<Option<Value>> = vec![None; fields.len()];
     // Members mostly come in the order of the fields.
-    let mut expected = 0;
-    reader.members(|reader, name| {
-        let next = fields.get(expected).filter(|f| f.name() == name).map(|_| expected);
-        let Some(index) = next.or_else(|| schema.field_index(&name)) else { return reader.skip() };
-        expected = index + 1;
-        values[index] = Some(value(reader, fields[index].schema(), options)?);
-        Ok(())
-    })?;
-    // Not collected into a result, which would grow the list in steps.
-    let mut row = Vec::with_capacity(fields.len());
-    for (field, value) in fields.iter().zip(values) {
+    let expected = Cell::new(0);
+    reader.entries(
+        |reader| match fields.get(expected.get()) {
+            Some(field) if reader.skip_name(field.name()) => Ok(Some(expected.get())),
+            _ => reader.borrowed_text().map(|name| schema.field_index(&name)),
+        },
+        |reader, index| {
+            let Some(index) = index else { return reader.skip() };
+            expected.set(index + 1);
+            value_into(values[index].insert(Value::Null), reader, fields[index].schema(), options)
+        },
+    )?;
+    // Becomes the row where it is.
+    let row = values.into_iter().zip(fields).map(|(value, field)| {
         let value = value.map_or_else(|| absent(field.schema(), options), Ok)?;
         check_field(field, &value)?;
-        row.push(value);
-    }
+        Ok(value)
+    });
+    let row = row.collect::<Result<Vec<_>>>()?;
     Ok(Value::Struct(Arc::new(Struct::new(schema.clone(), row))))
 }
