@@ -46,6 +46,8 @@ pub(crate) struct Emitter {
     /// Behind everything handled.
     current: Arc<PgPosition>,
     resume: Option<Resume>,
+    /// The first change after a restart, if some of its records are in Kafka already: its LSN, and how many.
+    begun: Option<(Lsn, u32)>,
     content: Decoder,
     xmin: Option<i64>,
     incremental: Option<Arc<IncrementalOffset>>,
@@ -68,7 +70,8 @@ impl Emitter {
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
             xmin: None,
             incremental: start.incremental.clone(),
-            current: Arc::new(start),
+            begun: start.begun,
+            current: Arc::new(PgPosition { begun: None, ..start }),
             content: Decoder::Opaque(config.values.binary),
             config,
             records,
@@ -238,8 +241,25 @@ impl Emitter {
             snapshot: None,
             xmin: self.xmin,
             transaction,
+            begun: None,
             incremental: self.incremental.clone(),
         })
+    }
+
+    /// The place in front of the change at `lsn`, with the first `records` of its records done.
+    fn begun(&self, lsn: Lsn, records: u32) -> Arc<PgPosition> {
+        Arc::new(PgPosition { begun: Some((lsn, records)), ..(*self.current).clone() })
+    }
+
+    /// Takes those records of the change at `lsn` out of `out`, where they begin at `from`, that are in Kafka already.
+    fn leave_out_begun(&mut self, lsn: Lsn, from: usize, out: &mut Vec<Sized>) {
+        if out.len() > from
+            && let Some((at, records)) = self.begun.take()
+            && at == lsn
+        {
+            let end = out.len().min(from + records as usize);
+            out.drain(from..end);
+        }
     }
 
     fn origin(&self, position: &Arc<PgPosition>) -> Origin {
@@ -283,6 +303,7 @@ impl Emitter {
         let before = old.flatten().map(|tuple| table.row(tuple, None)).transpose().map_err(fatal)?;
         let after = new.map(|tuple| table.row(tuple, before.as_ref())).transpose().map_err(fatal)?;
         let position = self.position_at(lsn, message, self.group.1);
+        let from = out.len();
         match (before, after) {
             (None, Some(after)) if message == MessageType::Insert => {
                 let key = table.key(&after);
@@ -293,6 +314,7 @@ impl Emitter {
             (Some(before), None) => self.delete(&table, before, &position, out),
             (None, None) => {}
         }
+        self.leave_out_begun(lsn, from, out);
         self.current = self.last_position(out).unwrap_or(position);
         Ok(())
     }
@@ -322,8 +344,6 @@ impl Emitter {
             self.push(table, Operation::Update, key, (before, after), position, out);
             return;
         };
-        // Until the last of the three is written, a restart must repeat them all.
-        let earlier = self.current.clone();
         let headers = self.records.headers.with_new_key(&key);
         let transaction = self.transaction_block(position.lsn, &table.name);
         let origin = self.origin(position);
@@ -336,9 +356,9 @@ impl Emitter {
             transaction,
             headers: headers.clone(),
         };
-        out.push(self.records.event(delete, &origin, earlier.clone()));
+        out.push(self.records.event(delete, &origin, self.begun(position.lsn, 1)));
         if self.config.tombstones {
-            out.push(self.records.tombstone(table, old_key.clone(), headers, earlier));
+            out.push(self.records.tombstone(table, old_key.clone(), headers, self.begun(position.lsn, 2)));
         }
         let transaction = self.transaction_block(position.lsn, &table.name);
         let headers = self.records.headers.with_old_key(&old_key);
@@ -355,7 +375,6 @@ impl Emitter {
             self.push(table, Operation::Delete, key, (before, Value::Null), position, out);
             return;
         }
-        let earlier = self.current.clone();
         let transaction = self.transaction_block(position.lsn, &table.name);
         let event = Event {
             table,
@@ -366,7 +385,7 @@ impl Emitter {
             transaction,
             headers: self.records.headers.plain(),
         };
-        out.push(self.records.event(event, &self.origin(position), earlier));
+        out.push(self.records.event(event, &self.origin(position), self.begun(position.lsn, 1)));
         let end = self.refreshed(position);
         out.push(self.records.tombstone(table, key, self.records.headers.plain(), end));
     }
@@ -396,7 +415,7 @@ impl Emitter {
         }
     }
 
-    /// All tables of one truncation are one change: a restart repeats them together.
+    /// All tables of one truncation are one change.
     fn truncate(&mut self, relations: &[u32], lsn: Lsn, out: &mut Vec<Sized>) {
         let new_to_us = self.is_new(lsn);
         if self.config.skipped.contains('t') || !new_to_us {
@@ -404,7 +423,8 @@ impl Emitter {
         }
         let tables: Vec<Arc<TableSchema>> = relations.iter().filter_map(|id| self.relation(*id).cloned()).collect();
         let position = self.position_at(lsn, MessageType::Truncate, self.group.1);
-        for (number, table) in tables.iter().enumerate() {
+        let from = out.len();
+        for (table, number) in tables.iter().zip(1_u32..) {
             let transaction = self.transaction_block(lsn, &table.name);
             let event = Event {
                 table,
@@ -415,10 +435,11 @@ impl Emitter {
                 transaction,
                 headers: self.records.headers.plain(),
             };
-            let last = number + 1 == tables.len();
-            let end = if last { self.refreshed(&position) } else { self.current.clone() };
+            let last = number as usize == tables.len();
+            let end = if last { self.refreshed(&position) } else { self.begun(lsn, number) };
             out.push(self.records.event(event, &self.origin(&position), end));
         }
+        self.leave_out_begun(lsn, from, out);
         if !tables.is_empty() {
             self.current = position;
         }

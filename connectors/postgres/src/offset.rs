@@ -12,6 +12,11 @@ use crate::wire::Lsn;
 /// rows that share an LSN (`COPY`, multi-row inserts) would lose the rest. Debezium ignores it.
 const PROCESSED: &str = "lsn_events_processed";
 
+/// LSN of a change of several records (a new key, a delete with its tombstone) some of which are done, and how many: a batch
+/// may end among them. Debezium ignores both.
+const BEGUN: &str = "lsn_begun";
+const BEGUN_RECORDS: &str = "lsn_begun_records";
+
 /// What kind of message the position follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageType {
@@ -88,6 +93,8 @@ pub(crate) struct PgPosition {
     pub(crate) snapshot: Option<SnapshotState>,
     /// Transaction metadata.
     pub(crate) transaction: Option<TransactionState>,
+    /// LSN of the change behind this place, and how many of its records are done although it is not.
+    pub(crate) begun: Option<(Lsn, u32)>,
     /// Progress of an incremental snapshot.
     pub(crate) incremental: Option<Arc<IncrementalOffset>>,
 }
@@ -121,6 +128,7 @@ impl PgPosition {
                 }
             }),
             transaction: None,
+            begun: lsn(BEGUN).zip(number(BEGUN_RECORDS).and_then(|n| u32::try_from(n).ok())),
             incremental: IncrementalOffset::from_map(map).map(Arc::new),
         }
     }
@@ -179,6 +187,8 @@ impl Position for PgPosition {
         add("snapshot", kind.map(|(_, name)| Value::str(*name)));
         add("snapshot_completed", self.snapshot.map(|s| Value::Bool(s.completed)));
         add(PROCESSED, (self.processed > 1).then(|| Value::Int64(self.processed.into())));
+        add(BEGUN, self.begun.map(|(at, _)| lsn(at)));
+        add(BEGUN_RECORDS, self.begun.map(|(_, records)| Value::Int64(records.into())));
         let counts = self.transaction.iter().flat_map(|t| &t.1);
         let counts = counts
             .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
@@ -205,6 +215,7 @@ mod tests {
             tx_id: Some(7),
             ts_us: Some(9),
             message: Some(MessageType::Insert),
+            begun: Some((Lsn(60), 2)),
             ..PgPosition::default()
         };
         let snapshot = PgPosition {

@@ -27,6 +27,9 @@ use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
 /// Bytes of log without interest that are worth a stored position of their own.
 const ADVANCE_BYTES: u64 = 1 << 10;
+/// Bytes of it, a segment, that are worth one after one status interval: what an idle database keeps of what a busy one
+/// beside it writes is bounded by bytes, not only by time.
+const ADVANCE_SOON_BYTES: u64 = 16 << 20;
 /// So many status intervals without a change of interest make a stream idle. A restart within them repeats nothing, and
 /// an offset that is stored without a record differs from what Debezium would have stored.
 const IDLE_INTERVALS: u32 = 6;
@@ -59,9 +62,11 @@ struct Loop {
     /// End of what was received.
     received: Lsn,
     next_status: Instant,
-    next_advance: Instant,
     /// Position last said without a record, or with one.
     told: Lsn,
+    told_at: Instant,
+    /// Whether no record did.
+    idle: bool,
     /// End of the log as the server last said it, with nothing sent since.
     idle_end: Lsn,
     next_xmin: Instant,
@@ -94,8 +99,9 @@ impl Streaming {
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
             received: from,
             next_status: now,
-            next_advance: now + self.idle_time(),
             told: from,
+            told_at: now,
+            idle: false,
             idle_end: Lsn::default(),
             next_xmin: now,
         };
@@ -110,10 +116,6 @@ impl Streaming {
             self.deliver(&mut state).await?;
             self.wait(&mut state).await?;
         }
-    }
-
-    fn idle_time(&self) -> Duration {
-        self.status_interval() * IDLE_INTERVALS
     }
 
     fn status_interval(&self) -> Duration {
@@ -159,7 +161,7 @@ impl Streaming {
                 }
                 state.idle_end = end;
                 self.between_transactions(end, state).await?;
-                self.on_idle(state);
+                self.on_idle(state, reply);
             }
         }
         Ok(())
@@ -182,7 +184,8 @@ impl Streaming {
         if self.outbox.records.len() > before {
             state.incremental.met(&self.outbox.records[before..]);
             state.told = state.emitter.position().stream_from();
-            state.next_advance = Instant::now() + self.idle_time();
+            state.told_at = Instant::now();
+            state.idle = false;
         }
         if committed {
             self.between_transactions(at, state).await?;
@@ -202,17 +205,25 @@ impl Streaming {
 
     /// Says now and then where the stream stands although no record does, so that the slot can move: behind transactions
     /// without a change of interest, and behind everything the server sent.
-    fn on_idle(&mut self, state: &mut Loop) {
-        if Instant::now() < state.next_advance {
+    ///
+    /// `asked`: the server wants an answer, as it does when it shuts down: it waits until everything is confirmed.
+    fn on_idle(&mut self, state: &mut Loop, asked: bool) {
+        let worth = if asked { 1 } else { ADVANCE_BYTES };
+        let ahead = |at: Lsn, bytes: u64| at.0 >= state.told.0.saturating_add(bytes);
+        let much = ahead(state.idle_end.max(state.emitter.position().stream_from()), ADVANCE_SOON_BYTES);
+        // The server lets go of log in steps, each after another answer: an idle stream goes on as it began.
+        let pause = if much || state.idle { self.status_interval() } else { self.status_interval() * IDLE_INTERVALS };
+        if !asked && state.told_at.elapsed() < pause {
             return;
         }
-        let idle = state.idle_end.0 >= state.told.0.saturating_add(ADVANCE_BYTES);
+        let idle = ahead(state.idle_end, worth);
         let reached = if idle { state.emitter.reached(state.idle_end) } else { None };
         let position = reached.unwrap_or_else(|| state.emitter.position().clone());
         let at = position.stream_from();
-        if at.0 >= state.told.0.saturating_add(ADVANCE_BYTES) {
+        if at.0 >= state.told.0.saturating_add(worth) {
             state.told = at;
-            state.next_advance = Instant::now() + self.idle_time();
+            state.told_at = Instant::now();
+            state.idle = true;
             self.outbox.advance(position);
         }
     }
@@ -293,8 +304,9 @@ impl Streaming {
         tokio::select! {
             read = state.wal.fill() => read,
             () = sleep_until(state.next_status) => {
-                self.on_idle(state);
-                self.report(state).await
+                self.on_idle(state, false);
+                // One that is busy says by itself only every half minute where it stands.
+                self.tell(state, true).await
             }
             changed = self.confirmed.changed() => {
                 gone(changed)?;
@@ -306,10 +318,16 @@ impl Streaming {
     }
 
     async fn report(&mut self, state: &mut Loop) -> Result<()> {
+        let ask = state.incremental.waits();
+        self.tell(state, ask).await
+    }
+
+    /// Tells the server what is durable; `ask`: it is to say where it stands.
+    async fn tell(&mut self, state: &mut Loop, ask: bool) -> Result<()> {
         let durable = *self.confirmed.borrow_and_update();
         let flushed = if self.config.flush_lsn { durable } else { Lsn::default() };
         state.next_status = Instant::now() + self.status_interval();
-        state.wal.status(state.received, flushed, state.incremental.waits()).await
+        state.wal.status(state.received, flushed, ask).await
     }
 
     async fn beat(&mut self, state: &mut Loop) -> Result<()> {

@@ -208,10 +208,24 @@ impl Process {
 
     /// Asks it to stop (SIGTERM) and waits; after `grace_secs` it is killed and that is an error.
     pub async fn stop(&mut self, grace_secs: u64) -> Result<ExitStatus> {
+        self.end(Signal::TERM, grace_secs).await
+    }
+
+    /// As [`Process::stop`], by SIGINT.
+    pub async fn interrupt(&mut self, grace_secs: u64) -> Result<ExitStatus> {
+        self.end(Signal::INT, grace_secs).await
+    }
+
+    /// As [`Process::stop`], by SIGQUIT.
+    pub async fn quit(&mut self, grace_secs: u64) -> Result<ExitStatus> {
+        self.end(Signal::QUIT, grace_secs).await
+    }
+
+    async fn end(&mut self, signal: Signal, grace_secs: u64) -> Result<ExitStatus> {
         if let Some(status) = self.ended()? {
             return Ok(status);
         }
-        kill_process(self.raw_pid()?, Signal::TERM)?;
+        kill_process(self.raw_pid()?, signal)?;
         let deadline = Deadline::after_secs(grace_secs);
         loop {
             if let Some(status) = self.ended()? {

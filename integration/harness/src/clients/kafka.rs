@@ -147,9 +147,27 @@ impl Kafka {
 
     /// Every record from the beginning to where the topic ends now; order within a partition is log order.
     pub async fn read_topic(&self, topic: &str) -> Result<Vec<Message>> {
+        self.fold_topic(topic, Vec::new(), |messages, message| {
+            messages.push(message);
+            Ok(())
+        })
+        .await
+    }
+
+    /// What `work` makes of every record from the beginning to where the topic ends now, without keeping them.
+    pub async fn fold_topic<T: Send + 'static>(
+        &self,
+        topic: &str,
+        mut result: T,
+        mut work: impl FnMut(&mut T, Message) -> Result<()> + Send + 'static,
+    ) -> Result<T> {
         let consumer = self.reader()?;
         let topic = topic.to_owned();
-        blocking(move || read_to_end(&consumer, &topic)).await
+        blocking(move || {
+            read_to_end(&consumer, &topic, |message| work(&mut result, message))?;
+            Ok(result)
+        })
+        .await
     }
 
     /// A consumer without a group, for following topics by hand.
@@ -177,30 +195,33 @@ fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i64, i64)>> {
     (0..partitions).map(|p| Ok(consumer.fetch_watermarks(topic, i32::try_from(p)?, CALL)?)).collect()
 }
 
-fn read_to_end(consumer: &BaseConsumer, topic: &str) -> Result<Vec<Message>> {
+fn read_to_end(consumer: &BaseConsumer, topic: &str, mut work: impl FnMut(Message) -> Result<()>) -> Result<()> {
     let marks = watermarks(consumer, topic)?;
     let mut assignment = TopicPartitionList::new();
     for partition in 0..marks.len() {
         assignment.add_partition_offset(topic, i32::try_from(partition)?, Offset::Beginning)?;
     }
     consumer.assign(&assignment)?;
-    let mut messages = Vec::new();
+    let mut count = 0;
     let mut last_progress = std::time::Instant::now();
     while !at_end(consumer, &marks)? {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
                 last_progress = std::time::Instant::now();
-                messages.push(owned(&message));
+                let end = usize::try_from(message.partition()).ok().and_then(|p| marks.get(p)).map(|mark| mark.1);
+                if end.is_some_and(|end| message.offset() < end) {
+                    work(owned(&message))?;
+                    count += 1;
+                }
             }
             Some(Err(error)) => return Err(error).with_context(|| format!("reading {topic}")),
             None if last_progress.elapsed() > CALL * 3 => {
-                bail!("reading {topic} got stuck after {} records", messages.len())
+                bail!("reading {topic} got stuck after {count} records")
             }
             None => {}
         }
     }
-    messages.retain(|m| usize::try_from(m.partition).is_ok_and(|p| m.offset < marks[p].1));
-    Ok(messages)
+    Ok(())
 }
 
 /// Positions, not records, decide: the last offsets of a partition may be transaction markers.

@@ -11,6 +11,6 @@ pub mod secured;
 pub use binlog_server::BinlogServer;
 pub use kafka_broker::{BrokerSettings, KafkaBroker};
 pub use port::{free_port, is_free};
-pub use postgres_cluster::{PostgresCluster, PostgresSettings};
+pub use postgres_cluster::{PostgresCluster, PostgresSettings, Shutdown};
 pub use s3_service::{S3Service, S3Settings};
 pub use schema_registry::SchemaRegistry;

@@ -37,8 +37,18 @@ impl Default for PostgresSettings {
 pub struct PostgresCluster {
     /// Port on 127.0.0.1.
     pub port: u16,
+    launch: Launch,
     process: Process,
     _folder: Option<TempDir>,
+}
+
+/// How a cluster goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// As an administrator restarts it: sessions are ended, replication connections get what is left of the log.
+    Fast,
+    /// As after a crash: nothing is written, and the next start recovers from the log.
+    Immediate,
 }
 
 /// A cluster that was made but not started.
@@ -54,7 +64,8 @@ impl PostgresCluster {
         let prepared = prepare(settings)?;
         let mut process = prepared.launch.spawn()?;
         await_ready(prepared.port, || process.check_running()).await?;
-        Ok(Self { port: prepared.port, process, _folder: prepared.temporary })
+        let Prepared { launch, port, temporary } = prepared;
+        Ok(Self { port, launch, process, _folder: temporary })
     }
 
     /// Starts a cluster that outlives this process and returns its process id. `settings` must name a folder.
@@ -73,6 +84,19 @@ impl PostgresCluster {
     /// URL of a database for clients.
     pub fn url(&self, database: &str) -> String {
         url(self.port, database)
+    }
+
+    /// Takes the cluster down and starts it again on the same port.
+    ///
+    /// # Errors
+    /// When it is not down after 100 s: then something keeps it.
+    pub async fn restart(&mut self, shutdown: Shutdown) -> Result<()> {
+        match shutdown {
+            Shutdown::Fast => self.process.interrupt(100).await?,
+            Shutdown::Immediate => self.process.quit(100).await?,
+        };
+        self.process = self.launch.spawn()?;
+        await_ready(self.port, || self.process.check_running()).await
     }
 
     /// Asks the cluster to stop as it would at a shutdown, and waits.

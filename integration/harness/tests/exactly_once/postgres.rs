@@ -1,169 +1,143 @@
-//! The PostgreSQL source under kill -9: every change once, in the order of the commits.
+//! The PostgreSQL source under kill -9, and with a server that goes away: every change once, in the order of the commits.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use couplet_harness::Deadline;
 use couplet_harness::chance::Chance;
-use couplet_harness::clients::{Kafka, postgres};
-use couplet_harness::services::{PostgresCluster, PostgresSettings};
+use couplet_harness::clients::Kafka;
+use couplet_harness::services::{PostgresCluster, PostgresSettings, Shutdown};
 use couplet_harness::shared::unique;
 use couplet_harness::worker::Worker;
-use couplet_harness::{Deadline, eventually};
-use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio_postgres::Client;
 
+use crate::bank::{self, Bank, Books, Habits, TABLES, topic};
 use crate::scene::{PATIENCE_SECS, by_time, embedded_broker, kafka_broker, worker};
 
 const SEED: u64 = 1618;
-const KILLS: usize = 4;
-/// Rows that the snapshot finds.
-const ROWS: u64 = 100;
-/// Changes of a database transaction: several Kafka transactions of a source with small batches.
-const CHANGES: usize = 30;
-/// A worker is killed after this many new records.
+/// Something breaks after this many new records.
 const STEP: i64 = 600;
+const HABITS: Habits = Habits { new_keys: true, tombstones: true };
 
-/// A change as events tell it: operation, id, value (none for a row that was deleted).
-type Change = (String, i64, Option<i64>);
-
-/// A bank clerk: multi-row transactions, one after another, and a memory of all changes in their order.
-struct Clerk {
-    stop: Arc<AtomicBool>,
-    work: JoinSet<Vec<Change>>,
-}
-
-impl Clerk {
-    fn begin(database: tokio_postgres::Client) -> Clerk {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
-        let mut work = JoinSet::new();
-        work.spawn(async move {
-            let mut chance = Chance(SEED);
-            let mut values = vec![Some(0_i64); usize::try_from(ROWS).expect("small")];
-            let mut changes: Vec<Change> = (1..=ROWS).map(|id| ("r".to_owned(), id.cast_signed(), Some(0))).collect();
-            while !told.load(Ordering::Relaxed) {
-                let mut sql = "begin;".to_owned();
-                for _ in 0..CHANGES {
-                    let row = usize::try_from(chance.below(ROWS)).expect("small");
-                    let (op, value) = match values[row] {
-                        None => ("c", Some(0)),
-                        Some(_) if chance.below(5) == 0 => ("d", None),
-                        Some(value) => ("u", Some(value + 1)),
-                    };
-                    let id = i64::try_from(row).expect("small") + 1;
-                    sql += &match op {
-                        "c" => format!("insert into t values ({id}, 0);"),
-                        "d" => format!("delete from t where id = {id};"),
-                        _ => format!("update t set n = n + 1 where id = {id};"),
-                    };
-                    values[row] = value;
-                    changes.push((op.to_owned(), id, value));
-                }
-                database.batch_execute(&(sql + "commit")).await.expect("SQL");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            changes
-        });
-        Clerk { stop, work }
-    }
-
-    async fn end(mut self) -> Vec<Change> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.work.join_next().await.expect("one clerk").expect("the clerk")
+/// How often something breaks, and rows of the large transaction: `COUPLET_TEST_CDC_KILLS` times and a million, or little.
+fn scale() -> (usize, i64) {
+    match std::env::var("COUPLET_TEST_CDC_KILLS") {
+        Ok(kills) => (kills.parse().expect("COUPLET_TEST_CDC_KILLS is a number"), 1_000_000),
+        Err(_) => (4, 50_000),
     }
 }
 
-/// The changes that are committed in a topic, in its order.
-async fn committed(kafka: &Kafka, topic: &str) -> anyhow::Result<Vec<Change>> {
-    let change = |value: &[u8]| {
-        let event: Value = serde_json::from_slice(value).expect("JSON");
-        let op = event["op"].as_str().expect("an operation").to_owned();
-        let row = if op == "d" { &event["before"] } else { &event["after"] };
-        (op, row["id"].as_i64().expect("an id"), event["after"]["n"].as_i64())
+fn deadline() -> Deadline {
+    let by_hand = scale().1 > 100_000;
+    Deadline::after_secs(if by_hand { 20 * PATIENCE_SECS } else { PATIENCE_SECS })
+}
+
+/// Waits until something may break: half of the times while changes of accounts go on, half of the times in the middle of the
+/// large transaction.
+async fn await_moment(kafka: &Kafka, topics: [&str; 2], turn: usize, chance: &mut Chance) {
+    let (turns, rows) = scale();
+    let [accounts, ledger] = topics;
+    let (topic, target) = if turn < turns / 2 {
+        (accounts, kafka.count(accounts).await.expect("a count") + STEP)
+    } else {
+        let turns = i64::try_from(turns - turns / 2).expect("small");
+        let seen = kafka.count(ledger).await.expect("a count");
+        (ledger, (seen + rows / (turns + 1)).min(rows))
     };
-    let messages = kafka.read_topic(topic).await?;
-    Ok(messages.iter().map(|message| change(message.value.as_deref().expect("no tombstones"))).collect())
+    kafka.await_count(topic, target, deadline()).await.expect("progress");
+    tokio::time::sleep(Duration::from_millis(chance.below(200))).await;
 }
 
-fn source(name: &str, port: u16, settings: &[(&str, &str)]) -> Value {
-    let slot = name.replace('-', "_");
-    let mut config = json!({
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
-        "database.hostname": "127.0.0.1", "database.port": port.to_string(), "database.user": "dbz",
-        "database.password": "dbz", "database.dbname": "postgres", "topic.prefix": name, "plugin.name": "pgoutput",
-        "slot.name": slot, "publication.name": slot, "tombstones.on.delete": "false", "exactly.once.support": "required",
-    });
-    for (key, value) in settings {
-        config[*key] = json!(value);
+/// Waits for everything in `topics` (and their tables), ends the worker, and looks at each record.
+async fn check(kafka: &Kafka, worker: &mut Worker, books: &Books, topics: &[(String, &str)]) {
+    for (topic, table) in topics {
+        let all = books.await_all(kafka, topic, table, deadline()).await;
+        all.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log_tail()));
     }
-    json!({"name": name, "config": config})
+    worker.stop().await.expect("stops");
+    for (topic, table) in topics {
+        books.check(kafka, topic, table).await;
+    }
 }
 
-/// One source whose Kafka transactions are parts of database transactions, and one whose transactions hold many.
-async fn changes_survive_kills(bootstrap: &str) {
+/// One source whose Kafka transactions are parts of database transactions, and one with `settings` that has the large
+/// transaction too.
+async fn changes_survive_kills(bootstrap: &str, settings: &[(&str, &str)]) {
     let kafka = Kafka::new(bootstrap).expect("a client");
     let cluster = PostgresCluster::start(PostgresSettings::default()).await.expect("PostgreSQL");
-    let database = postgres(&cluster.url("postgres")).await.expect("a connection");
-    let sql = format!(
-        "create table t(id bigint primary key, n bigint); insert into t select i, 0 from generate_series(1, {ROWS}) i"
-    );
-    database.batch_execute(&sql).await.expect("SQL");
+    let url = cluster.url("postgres");
+    Bank::found(&url).await;
     let group = unique("bank");
-    let names = [format!("{group}-poll"), format!("{group}-interval")];
-    let topics = names.each_ref().map(|name| format!("{name}.public.t"));
-    let own_topic = format!("{group}-own-offsets");
+    let [small, large] = [format!("{group}-small"), format!("{group}-large")];
     let mut worker = Worker::start(&worker(bootstrap, &group)).await.expect("a worker");
-    for (name, settings) in names.iter().zip([&[("max.batch.size", "7")][..], &by_time(&own_topic)]) {
-        worker.rest.create(&source(name, cluster.port, settings)).await.expect("created");
+    let few = [("max.batch.size", "23"), ("table.include.list", "public.account,public.entry")];
+    for (name, settings) in [(&small, &few[..]), (&large, settings)] {
+        let request = bank::source(name, cluster.port, HABITS, settings);
+        bank::begin(&kafka, &worker, &request, deadline()).await;
     }
-    let deadline = || Deadline::after_secs(PATIENCE_SECS);
-    for topic in &topics {
-        // A snapshot that is interrupted begins again, as Debezium's: what is exactly once is what comes behind it.
-        let snapshot = eventually("the snapshot", deadline(), || async {
-            let seen = committed(&kafka, topic).await.unwrap_or_default();
-            Ok((seen.len() >= usize::try_from(ROWS)?).then_some(()))
-        });
-        snapshot.await.expect("the snapshot");
-    }
-    let clerk = Clerk::begin(database);
+    let bank = Bank::open(&url, HABITS);
+    let (kills, rows) = scale();
     let mut chance = Chance(SEED);
-    for kill in 0..KILLS {
-        let topic = &topics[kill % topics.len()];
-        let seen = kafka.count(topic).await.expect("a count");
-        kafka.await_count(topic, seen + STEP, deadline()).await.expect("progress");
-        tokio::time::sleep(Duration::from_millis(chance.below(200))).await;
+    for kill in 0..kills {
+        if kill == kills / 2 {
+            bank.do_something_large(rows);
+        }
+        let accounts = topic([&small, &large][kill % 2], "account");
+        await_moment(&kafka, [&accounts, &topic(&large, "ledger")], kill, &mut chance).await;
         worker.kill();
         worker.restart().await.expect("starts again");
     }
-    let want = clerk.end().await;
-    for topic in &topics {
-        kafka.await_count(topic, i64::try_from(want.len()).expect("small"), deadline()).await.expect("all changes");
-        let all = eventually("all changes", deadline(), || async {
-            Ok(committed(&kafka, topic).await.ok().filter(|seen| seen.len() >= want.len()).map(drop))
-        });
-        all.await.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log_tail()));
-    }
-    worker.stop().await.expect("stops");
-    for topic in &topics {
-        let seen = committed(&kafka, topic).await.expect("readable");
-        if let Some(place) = (0..seen.len().max(want.len())).find(|place| seen.get(*place) != want.get(*place)) {
-            let near = place.saturating_sub(3)..;
-            let around = |changes: &[Change]| changes[near.clone()].iter().take(8).cloned().collect::<Vec<_>>();
-            panic!("{topic}, change {place}:\n{:?}\nbut in the database\n{:?}", around(&seen), around(&want));
-        }
-    }
+    let books = bank.close().await;
+    let of_small = ["account", "entry"].map(|table| (topic(&small, table), table));
+    let topics: Vec<_> = of_small.into_iter().chain(TABLES.map(|table| (topic(&large, table), table))).collect();
+    check(&kafka, &mut worker, &books, &topics).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_there_once_however_often_the_worker_is_killed() {
     let Some(broker) = kafka_broker().await else { return };
-    changes_survive_kills(&broker.bootstrap).await;
+    changes_survive_kills(&broker.bootstrap, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_there_once_on_the_embedded_broker() {
     let broker = embedded_broker().await;
-    changes_survive_kills(&broker.address().to_string()).await;
+    changes_survive_kills(&broker.address().to_string(), &by_time(&unique("own-offsets"))).await;
     broker.stop().await;
+}
+
+/// Ends all replication connections.
+async fn cut(cluster: &PostgresCluster) {
+    let database: Client = couplet_harness::clients::postgres(&cluster.url("postgres")).await.expect("a connection");
+    let sql = "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'walsender'";
+    database.query(sql, &[]).await.expect("SQL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_there_once_when_the_server_goes_away() {
+    let Some(broker) = kafka_broker().await else { return };
+    let kafka = Kafka::new(&broker.bootstrap).expect("a client");
+    let mut cluster = PostgresCluster::start(PostgresSettings::default()).await.expect("PostgreSQL");
+    let url = cluster.url("postgres");
+    Bank::found(&url).await;
+    let name = unique("restarted");
+    let mut worker = Worker::start(&worker(&broker.bootstrap, &name)).await.expect("a worker");
+    let request = bank::source(&name, cluster.port, HABITS, &[]);
+    bank::begin(&kafka, &worker, &request, deadline()).await;
+    let bank = Bank::open(&url, HABITS);
+    let (turns, rows) = scale();
+    let mut chance = Chance(SEED);
+    for turn in 0..turns {
+        if turn == turns / 2 {
+            bank.do_something_large(rows);
+        }
+        await_moment(&kafka, [&topic(&name, "account"), &topic(&name, "ledger")], turn, &mut chance).await;
+        match turn % 3 {
+            0 => cluster.restart(Shutdown::Fast).await.expect("it restarts"),
+            1 => cut(&cluster).await,
+            _ => cluster.restart(Shutdown::Immediate).await.expect("it restarts"),
+        }
+    }
+    let books = bank.close().await;
+    let topics = TABLES.map(|table| (topic(&name, table), table));
+    check(&kafka, &mut worker, &books, &topics).await;
 }
