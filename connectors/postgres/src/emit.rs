@@ -10,7 +10,7 @@ use couplet_cdc::{IncrementalOffset, Operation, Signal, SnapshotMarker, Transact
 
 use crate::config::PgConfig;
 use crate::decode::{Change, Tuple};
-use crate::offset::{MessageType, PgPosition, SnapshotKind};
+use crate::offset::{MessageType, PgPosition, TransactionState};
 use crate::record::{Event, Origin, Records, Sized};
 use crate::schema::{Row, TableSchema};
 use crate::types::{Decoder, Phase};
@@ -46,6 +46,8 @@ pub(crate) struct Emitter {
     /// Behind everything handled.
     current: Arc<PgPosition>,
     resume: Option<Resume>,
+    /// The transaction whose BEGIN is in Kafka already, with the events counted in it.
+    open: Option<(i64, Option<TransactionState>)>,
     /// The first change after a restart, if some of its records are in Kafka already: its LSN, and how many.
     begun: Option<(Lsn, u32)>,
     content: Decoder,
@@ -56,11 +58,7 @@ pub(crate) struct Emitter {
 impl Emitter {
     /// Takes up at `start`.
     pub(crate) fn new(config: Arc<PgConfig>, records: Arc<Records>, start: PgPosition) -> Self {
-        let done_within = match start.message {
-            None | Some(MessageType::Begin | MessageType::Commit) => None,
-            Some(_) if start.snapshot.is_some_and(|s| s.kind == SnapshotKind::Initial) => None,
-            Some(_) => start.tx_id,
-        };
+        let done_within = start.tx_id.filter(|_| start.is_within() && start.message != Some(MessageType::Begin));
         Emitter {
             relations: HashMap::new(),
             transaction: None,
@@ -70,6 +68,7 @@ impl Emitter {
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
             xmin: None,
             incremental: start.incremental.clone(),
+            open: start.tx_id.filter(|_| start.is_within()).map(|xid| (xid, start.transaction.clone())),
             begun: start.begun,
             current: Arc::new(PgPosition { begun: None, ..start }),
             content: Decoder::Opaque(config.values.binary),
@@ -190,10 +189,16 @@ impl Emitter {
         if self.resume.is_some_and(|resume| resume.xid != xid) {
             self.resume = None;
         }
+        let open = self.open.take().filter(|(open, _)| *open == xid);
         let Some(metadata) = &mut self.metadata else { return };
         let record = metadata.begin(&format!("{xid}:{}", lsn.as_i64()), commit_us.div_euclid(1_000));
+        if let Some((_, counted)) = open {
+            metadata.resume(counted.iter().flat_map(|counted| &counted.1));
+            return;
+        }
         let position = self.position_at(lsn, MessageType::Begin, 0);
-        out.push((self.records.at(record, position), 512));
+        out.push((self.records.at(record, position.clone()), 512));
+        self.current = position;
     }
 
     fn commit(&mut self, lsn: Lsn, commit_us: i64, out: &mut Vec<Sized>) {

@@ -17,6 +17,10 @@ const PROCESSED: &str = "lsn_events_processed";
 const BEGUN: &str = "lsn_begun";
 const BEGUN_RECORDS: &str = "lsn_begun_records";
 
+/// The running transaction, and with a table's name behind it, events of the table in it.
+const TRANSACTION: &str = "transaction_id";
+const COUNTED: &str = "transaction_data_collection_order_";
+
 /// What kind of message the position follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageType {
@@ -127,7 +131,7 @@ impl PgPosition {
                     completed: flag("snapshot_completed").unwrap_or(last),
                 }
             }),
-            transaction: None,
+            transaction: text(TRANSACTION).map(|id| Arc::new((id.to_owned(), counted(map)))),
             begun: lsn(BEGUN).zip(number(BEGUN_RECORDS).and_then(|n| u32::try_from(n).ok())),
             incremental: IncrementalOffset::from_map(map).map(Arc::new),
         }
@@ -136,6 +140,12 @@ impl PgPosition {
     /// Whether the initial snapshot was begun and not finished.
     pub(crate) fn in_snapshot(&self) -> bool {
         self.snapshot.is_some_and(|s| s.kind == SnapshotKind::Initial && !s.completed && !s.last)
+    }
+
+    /// Whether it is within a transaction.
+    pub(crate) fn is_within(&self) -> bool {
+        let initial = self.snapshot.is_some_and(|s| s.kind == SnapshotKind::Initial);
+        !initial && !matches!(self.message, None | Some(MessageType::Commit))
     }
 
     /// Where streaming takes up: behind everything that is done.
@@ -164,6 +174,13 @@ impl PgPosition {
     }
 }
 
+/// Events by table in the running transaction, as an offset tells them.
+fn counted(map: &OffsetMap) -> Vec<(String, i64)> {
+    let count =
+        |(key, value): &(Value, Value)| Some((key.as_str()?.strip_prefix(COUNTED)?.to_owned(), value.as_i64()?));
+    map.entries().iter().filter_map(count).collect()
+}
+
 impl Position for PgPosition {
     fn committed_ms(&self) -> Option<i64> {
         self.ts_us.map(|us| us / 1000)
@@ -173,7 +190,7 @@ impl Position for PgPosition {
         let mut entries: Vec<(&str, Value)> = Vec::with_capacity(8);
         let mut add = |key: &'static str, value: Option<Value>| entries.extend(value.map(|v| (key, v)));
         let lsn = |lsn: Lsn| Value::Int64(lsn.as_i64());
-        add("transaction_id", self.transaction.as_ref().map(|t| Value::str(t.0.as_str())));
+        add(TRANSACTION, self.transaction.as_ref().map(|t| Value::str(t.0.as_str())));
         add("last_snapshot_record", self.snapshot.map(|s| Value::Bool(s.last)));
         add("lsn_proc", self.processed_lsn.map(lsn));
         let message = self.message.and_then(|kind| MESSAGE_TYPES.iter().find(|(k, _)| *k == kind));
@@ -190,8 +207,7 @@ impl Position for PgPosition {
         add(BEGUN, self.begun.map(|(at, _)| lsn(at)));
         add(BEGUN_RECORDS, self.begun.map(|(_, records)| Value::Int64(records.into())));
         let counts = self.transaction.iter().flat_map(|t| &t.1);
-        let counts = counts
-            .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
+        let counts = counts.map(|(table, n)| (Value::str(format!("{COUNTED}{table}")), Value::Int64(*n)));
         entries.extend(self.incremental.iter().flat_map(|progress| progress.entries()));
         OffsetMap::new(entries.into_iter().map(|(k, v)| (Value::str(k), v)).chain(counts))
     }
@@ -216,6 +232,7 @@ mod tests {
             ts_us: Some(9),
             message: Some(MessageType::Insert),
             begun: Some((Lsn(60), 2)),
+            transaction: Some(Arc::new(("7".to_owned(), vec![("public.t".to_owned(), 4)]))),
             ..PgPosition::default()
         };
         let snapshot = PgPosition {

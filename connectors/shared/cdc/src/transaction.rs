@@ -72,6 +72,12 @@ impl TransactionTopic {
         self.record("BEGIN", id, Value::Null, Value::Null, ts_ms)
     }
 
+    /// Goes on counting a transaction that began before a restart: events by collection so far.
+    pub fn resume<'a>(&mut self, counted: impl IntoIterator<Item = &'a (String, i64)>) {
+        self.collections = counted.into_iter().cloned().collect();
+        self.total = self.collections.values().sum();
+    }
+
     /// Counts one event of `collection` and makes its transaction block.
     pub fn event(&mut self, id: &str, collection: &str) -> Value {
         self.total += 1;

@@ -2,7 +2,7 @@
 //!
 //! Transactions of several rows in several tables, side by side, with deletes, keys that change, and now and then a large one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -153,6 +153,33 @@ impl Books {
             compare(topic, &seen, &story[table]);
         }
         assert!(rows == self.rows[table], "{topic} makes up other rows than are in {table}");
+    }
+}
+
+impl Books {
+    /// Nobody may write any more: `topic` tells of each transaction once that it begins, then that it ends, and all events of
+    /// `tables` are counted.
+    pub async fn check_transactions(&self, kafka: &Kafka, topic: &str, tables: &[&str]) {
+        let read = kafka.fold_topic(topic, Vec::new(), |told: &mut Vec<Value>, message| {
+            told.push(serde_json::from_slice(message.value.as_deref().unwrap_or_default())?);
+            Ok(())
+        });
+        let told = read.await.expect("readable");
+        let number = |event: &Value| event["id"].as_str().and_then(|id| id.split(':').next()).map(str::to_owned);
+        let (mut counted, mut seen) = (0, BTreeSet::new());
+        for (place, event) in told.iter().enumerate() {
+            let status = if place % 2 == 0 { "BEGIN" } else { "END" };
+            assert_eq!(event["status"], json!(status), "{topic}, record {place}: {event}");
+            if status == "BEGIN" {
+                assert!(seen.insert(number(event)), "{topic}, record {place} begins once more: {event}");
+            } else {
+                assert_eq!(number(event), number(&told[place - 1]), "{topic}, record {place}");
+                counted += event["event_count"].as_u64().unwrap_or_default();
+            }
+        }
+        let stories = self.clerks.values().flat_map(|story| tables.iter().map(|table| &story[*table]));
+        let events = stories.flatten().filter(|(_, op, _)| matches!(op, 'c' | 'u' | 'd')).count();
+        assert_eq!(counted, events as u64, "{topic}: events of all transactions");
     }
 }
 

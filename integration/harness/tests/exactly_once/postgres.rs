@@ -69,7 +69,11 @@ async fn changes_survive_kills(bootstrap: &str, settings: &[(&str, &str)]) {
     let group = unique("bank");
     let [small, large] = [format!("{group}-small"), format!("{group}-large")];
     let mut worker = Worker::start(&worker(bootstrap, &group)).await.expect("a worker");
-    let few = [("max.batch.size", "23"), ("table.include.list", "public.account,public.entry")];
+    let few = [
+        ("max.batch.size", "23"),
+        ("table.include.list", "public.account,public.entry"),
+        ("provide.transaction.metadata", "true"),
+    ];
     for (name, settings) in [(&small, &few[..]), (&large, settings)] {
         let request = bank::source(name, cluster.port, HABITS, settings);
         bank::begin(&kafka, &worker, &request, deadline()).await;
@@ -90,6 +94,7 @@ async fn changes_survive_kills(bootstrap: &str, settings: &[(&str, &str)]) {
     let of_small = ["account", "entry"].map(|table| (topic(&small, table), table));
     let topics: Vec<_> = of_small.into_iter().chain(TABLES.map(|table| (topic(&large, table), table))).collect();
     check(&kafka, &mut worker, &books, &topics).await;
+    books.check_transactions(&kafka, &format!("{small}.transaction"), &["account", "entry"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
