@@ -7,7 +7,7 @@ use couplet_api::error::Error;
 use couplet_api::own_topic::OwnTopics;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Chunk, Outbox};
+use couplet_cdc::{Chunk, Notice, Outbox};
 use couplet_mysql_wire::{Connection, DumpStart};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -121,9 +121,18 @@ async fn run(context: FeedContext, mut outbox: Outbox<MyPosition>) -> Result<()>
         // The task stays, as Debezium's does, until it is stopped.
         return std::future::pending().await;
     }
+    if !plan.is_due() {
+        let at = start.clone().unwrap_or_else(beginning);
+        records.notice(Notice::of_initial("SKIPPED"), Arc::new(at), &mut outbox);
+    }
     let streaming =
         stream_from(start, server, &config, &records, definitions, outbox).await.map_err(producer_failed)?;
     Box::pin(streaming.0.run(streaming.1)).await.map_err(producer_failed)
+}
+
+/// Where the log begins.
+fn beginning() -> MyPosition {
+    MyPosition { pos: 4, ..MyPosition::default() }
 }
 
 /// Opens the dump behind `start`.
@@ -136,7 +145,7 @@ async fn stream_from(
     outbox: Outbox<MyPosition>,
 ) -> Result<(stream::Streaming, couplet_mysql_wire::Dump)> {
     let flavour = config.flavour;
-    let mut start = start.unwrap_or_else(|| MyPosition { pos: 4, ..MyPosition::default() });
+    let mut start = start.unwrap_or_else(beginning);
     let mut gtids = None;
     let mut from = DumpStart::Position { file: start.file.to_string(), position: start.pos };
     if server.has_gtids().await? {

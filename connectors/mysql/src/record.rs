@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use couplet_api::clock::Clock;
 use couplet_api::data::{Datum, Header, OffsetMap, Position, Record, SchemaRef, SourceRecord, Struct, Utf8, Value};
-use couplet_cdc::{ContextHeaders, Operation, SnapshotMarker, java_set_order};
+use couplet_cdc::{ContextHeaders, Notice, Notifications, Operation, Outbox, SnapshotMarker, java_set_order};
 use couplet_mysql_schema::{SchemaChange, SchemaChangeTopic};
 
 use crate::config::MyConfig;
@@ -71,6 +71,7 @@ pub(crate) struct Records {
     name: Value,
     schema_topic: Arc<str>,
     schema_changes: SchemaChangeTopic,
+    notifications: Notifications,
 }
 
 /// The source partition of the server called `prefix`.
@@ -100,6 +101,7 @@ impl Records {
             name: Value::str(prefix),
             schema_topic: prefix.into(),
             schema_changes: SchemaChangeTopic::new(config.flavour.name(), source_schema.clone()),
+            notifications: Notifications::new(&config.notifications, prefix),
             source_schema,
         }
     }
@@ -117,6 +119,13 @@ impl Records {
     /// Nanoseconds since the epoch, now.
     pub(crate) fn now_ns(&self) -> i64 {
         self.clock.now_ns()
+    }
+
+    /// Sends `notice` where notifications are wanted; its record stands at `position`.
+    pub(crate) fn notice(&self, notice: Notice, position: Arc<MyPosition>, outbox: &mut Outbox<MyPosition>) {
+        if let Some(record) = self.notifications.notify(notice, self.now_ms()) {
+            outbox.push((self.at(record, position), OVERHEAD));
+        }
     }
 
     /// A record about a row, standing at `position`.

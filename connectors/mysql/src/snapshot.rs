@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use couplet_api::Result;
 use couplet_api::data::{Position as _, Value};
 use couplet_api::error::Error;
-use couplet_cdc::{Operation, Outbox, SnapshotMarker, TableId};
+use couplet_api::{Kind, Result};
+use couplet_cdc::{Notice, Operation, Outbox, SnapshotMarker, TableId, TableNotices};
 use couplet_mysql_schema::SchemaChange;
 
 use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
@@ -86,7 +86,17 @@ impl Taking<'_> {
     ///
     /// # Errors
     /// As the server says, or when rights are missing.
-    pub(crate) async fn run(mut self, outbox: &mut Outbox<MyPosition>) -> Result<MyPosition> {
+    pub(crate) async fn run(self, outbox: &mut Outbox<MyPosition>) -> Result<MyPosition> {
+        let records = self.records;
+        let taken = Box::pin(self.take(outbox)).await;
+        if taken.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::Remote | Kind::Fenced)) {
+            // As in Debezium, nothing that waits to be sent is sent when a snapshot fails: this is for the log.
+            records.notice(Notice::of_initial("ABORTED"), Arc::new(MyPosition::default()), outbox);
+        }
+        taken
+    }
+
+    async fn take(mut self, outbox: &mut Outbox<MyPosition>) -> Result<MyPosition> {
         let mut server = Server::connect(self.config).await?;
         let timeout = self.config.snapshot.lock_timeout.as_secs().max(1);
         server.sql().run(&format!("SET SESSION lock_wait_timeout = {timeout}")).await?;
@@ -102,6 +112,7 @@ impl Taking<'_> {
         }
         let begin = self.begin(&mut server).await?;
         let mut writer = Writer::new(self.records, &begin, self.config.snapshot.unordered);
+        self.records.notice(Notice::of_initial("STARTED"), writer.running.clone(), outbox);
         self.read_definitions(&mut server, &all, &begin, &mut writer, outbox).await?;
         if self.config.snapshot.lock != LockMode::Extended && locked == Locked::Everything {
             server.sql().run("UNLOCK TABLES").await?;
@@ -115,7 +126,9 @@ impl Taking<'_> {
         }
         server.sql().run("ROLLBACK").await?;
         let end = writer.finish(outbox);
-        outbox.advance(Arc::new(end.clone()));
+        let behind = Arc::new(end.clone());
+        self.records.notice(Notice::of_initial("COMPLETED"), behind.clone(), outbox);
+        outbox.advance(behind);
         outbox.flush().await?;
         Ok(end)
     }
@@ -221,6 +234,7 @@ impl Taking<'_> {
             captured.retain(|id| subset.matches(&id.to_string()));
         }
         let mut tables = self.config.tables.in_order(captured);
+        let notices = TableNotices::new(&tables, &tables);
         if self.config.snapshot.order != TableOrder::Disabled {
             let mut sized = Vec::with_capacity(tables.len());
             for id in tables {
@@ -234,6 +248,7 @@ impl Taking<'_> {
         }
         for (index, id) in tables.iter().enumerate() {
             let Some(plan) = self.definitions.plan(id) else { continue };
+            self.records.notice(notices.begun(id), writer.running.clone(), outbox);
             // A statement of the user's own may name tables without their database.
             server.sql().run(&format!("USE {}", quoted(&id.schema))).await?;
             let mut rows = server.sql().query(&self.select(&plan)).await?;
@@ -254,6 +269,7 @@ impl Taking<'_> {
                 }
             }
             tracing::info!(table = %id, rows = count, "read");
+            self.records.notice(notices.ended(id, count), writer.running.clone(), outbox);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use couplet_api::error::Error;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Snapshot};
+use couplet_cdc::Notice;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -213,8 +213,7 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
         None => PgPosition { lsn: first, ts_us: Some(records.now_us()), ..PgPosition::default() },
     };
     if !snapshot_due {
-        let skipped = Notice { id: None, about: Snapshot::Initial, kind: "SKIPPED", data: Vec::new() };
-        records.notice(skipped, Arc::new(start.clone()), &mut outbox);
+        records.notice(Notice::of_initial("SKIPPED"), Arc::new(start.clone()), &mut outbox);
     }
     let settings = config.clone();
     let streaming = stream::Streaming { config, records, sql, types, outbox, confirmed };

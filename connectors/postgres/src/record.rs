@@ -85,7 +85,7 @@ impl Records {
         let source_schema = source_block_schema();
         Records {
             headers: ContextHeaders::new(config.extended_headers, prefix, task, "postgresql"),
-            notifications: Notifications::new(config.notifications.topic.as_deref(), config.notifications.log, prefix),
+            notifications: Notifications::new(&config.notifications, prefix),
             partition: source_partition(prefix),
             clock,
             version: Value::Str(Utf8::from_static(DEBEZIUM_VERSION)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use couplet_api::data::Value;
 use couplet_api::error::ResultExt;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Operation, Patterns, Snapshot, SnapshotMarker, SnapshotRequest, TableId, java_set_order};
+use couplet_cdc::{Notice, Operation, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
 use futures::{StreamExt, pin_mut};
 
 use crate::catalog;
@@ -43,23 +43,20 @@ pub(crate) async fn take(plan: Plan<'_>, types: &mut TypeRegistry, outbox: &mut 
     let sql = Sql::connect(&plan.config.connection, "Debezium Snapshot").await?;
     begin(&sql, plan.config, plan.exported.as_ref().map(|(_, name)| name.as_str())).await?;
     let position = Arc::new(plan.position(&sql).await?);
-    plan.notify("STARTED", Vec::new(), &position, outbox);
+    plan.notify("STARTED", &position, outbox);
     let read = Box::pin(plan.read(&sql, position.clone(), types, outbox)).await;
     match &read {
-        Ok(end) => plan.notify("COMPLETED", Vec::new(), &Arc::new(end.clone()), outbox),
+        Ok(end) => plan.notify("COMPLETED", &Arc::new(end.clone()), outbox),
         Err(error) if matches!(error.kind(), Kind::Remote | Kind::Fenced) => {}
         // As in Debezium, nothing that waits to be sent is sent when the initial snapshot fails: this is for the log.
-        Err(_) => plan.notify("ABORTED", Vec::new(), &position, outbox),
+        Err(_) => plan.notify("ABORTED", &position, outbox),
     }
     read
 }
 
-/// What notifications about tables say besides the table.
+/// What is told of tables.
 struct Told<'a> {
-    /// All tables, when one begins.
-    begun_of: String,
-    /// All tables, when one is done.
-    done_of: String,
+    notices: TableNotices,
     /// Where the records stand.
     position: &'a Arc<PgPosition>,
 }
@@ -80,15 +77,8 @@ impl Plan<'_> {
         Ok(PgPosition { lsn, tx_id, ts_us, snapshot: snapshot(SnapshotKind::Initial), ..PgPosition::default() })
     }
 
-    fn notify(
-        &self,
-        kind: &'static str,
-        data: Vec<(&'static str, String)>,
-        position: &Arc<PgPosition>,
-        outbox: &mut Outbox,
-    ) {
-        let notice = Notice { id: None, about: Snapshot::Initial, kind, data };
-        self.records.notice(notice, position.clone(), outbox);
+    fn notify(&self, kind: &'static str, position: &Arc<PgPosition>, outbox: &mut Outbox) {
+        self.records.notice(Notice::of_initial(kind), position.clone(), outbox);
     }
 
     async fn read(
@@ -105,11 +95,8 @@ impl Plan<'_> {
         tables.retain(|table| Some(table) != config.signals.table.as_ref());
         lock(sql, config, &tables).await?;
         tracing::info!(tables = tables.len(), lsn = %position.lsn, "taking a snapshot");
-        let names = |tables: &[TableId]| tables.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let begun_of = java_set_order(names(&tables)).join(",");
-        let done_of = names(&all).join(",");
         let writer = Writer::new(records, position.clone());
-        let told = Told { begun_of, done_of, position: &position };
+        let told = Told { notices: TableNotices::new(&tables, &all), position: &position };
         if config.snapshot.threads > 1 {
             return self.read_at_once(sql, tables, types, writer, &told, outbox).await;
         }
@@ -166,20 +153,12 @@ impl Plan<'_> {
     }
 
     fn table_begun(&self, id: &TableId, told: &Told<'_>, outbox: &mut Outbox) {
-        let data =
-            vec![("current_collection_in_progress", id.to_string()), ("data_collections", told.begun_of.clone())];
-        self.notify("IN_PROGRESS", data, told.position, outbox);
+        self.records.notice(told.notices.begun(id), told.position.clone(), outbox);
     }
 
     fn table_ended(&self, id: &TableId, rows: u64, told: &Told<'_>, outbox: &mut Outbox) {
         tracing::info!(table = %id, rows, "table read");
-        let data = vec![
-            ("scanned_collection", id.to_string()),
-            ("data_collections", told.done_of.clone()),
-            ("total_rows_scanned", rows.to_string()),
-            ("status", "SUCCEEDED".to_owned()),
-        ];
-        self.notify("TABLE_SCAN_COMPLETED", data, told.position, outbox);
+        self.records.notice(told.notices.ended(id, rows), told.position.clone(), outbox);
     }
 
     /// The tables to read, in order.

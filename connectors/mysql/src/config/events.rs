@@ -135,8 +135,8 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         Medium,
         (Width::Long, "Enabled notification channels names"),
-        Check::None,
-        "Where notifications go; not built.",
+        Check::With(couplet_cdc::check_notification_channels),
+        "Where notifications go: sink (a topic), log. There is no JMX here.",
     ),
     row(
         "notification.sink.topic.name",
@@ -144,8 +144,8 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         High,
         (Width::Long, "Notification topic name"),
-        Check::None,
-        "Topic of notifications; not built.",
+        Check::With(couplet_cdc::check_notification_topic),
+        "Topic of notifications.",
     ),
     row(
         "transaction.metadata.factory",

@@ -28,7 +28,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("post.processors", &[""], "post processors are not supported"),
     ("signal.data.collection", &[""], "signals and incremental snapshots are not supported"),
     ("signal.enabled.channels", &["source", ""], "signals and incremental snapshots are not supported"),
-    ("notification.enabled.channels", &[""], "notifications are not supported"),
     (
         "transaction.metadata.factory",
         &["io.debezium.pipeline.txmetadata.defaulttransactionmetadatafactory"],

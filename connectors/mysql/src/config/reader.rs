@@ -6,8 +6,8 @@ use couplet_api::Result;
 use couplet_api::config::{Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
-    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, Patterns, Replacement, Routing,
-    TableFilter, TimeMode, TopicNaming,
+    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
+    Replacement, Routing, TableFilter, TimeMode, TopicNaming,
 };
 use couplet_mysql_wire::Access;
 
@@ -112,6 +112,7 @@ impl Reader<'_> {
                 _ => Inconsistency::Fail,
             },
             values: self.values(),
+            notifications: NotificationConfig::new(self.props),
             skipped: self.name("skipped.operations").replace("none", ""),
             tombstones: self.flag("tombstones.on.delete"),
             schema_names: NameAdjustment::named(&self.name("schema.name.adjustment.mode")),

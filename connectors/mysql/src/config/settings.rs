@@ -7,8 +7,8 @@ use couplet_api::Result;
 use couplet_api::config::{ConfigValue, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
-    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, Patterns, TableFilter, TimeMode,
-    TopicNaming,
+    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
+    TableFilter, TimeMode, TopicNaming,
 };
 use couplet_mysql_wire::Access;
 
@@ -178,6 +178,8 @@ pub(crate) struct MyConfig {
     pub(crate) inconsistency: Inconsistency,
     /// Values.
     pub(crate) values: ValueConfig,
+    /// Where notifications go.
+    pub(crate) notifications: NotificationConfig,
     /// Operations left out, by letter.
     pub(crate) skipped: String,
     /// Whether deletes are followed by tombstones.

@@ -100,27 +100,9 @@ pub(super) fn replica_identities(value: Option<&str>, _props: &Props) -> Option<
     })
 }
 
-fn unknown_channel(value: Option<&str>, known: &[&str]) -> Option<String> {
-    let mut names = value?.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let unknown = names.find(|name| !known.contains(name))?;
-    Some(format!("{unknown} is not one of {}", known.join(", ")))
-}
-
 /// `signal.enabled.channels`: channels that are there; `jmx` and `in-process` have nothing to come through here.
 pub(super) fn signal_channels(value: Option<&str>, _props: &Props) -> Option<String> {
-    unknown_channel(value, &["source", "file", "jmx", "in-process"])
-}
-
-/// `notification.enabled.channels`: channels that are there.
-pub(super) fn notification_channels(value: Option<&str>, _props: &Props) -> Option<String> {
-    unknown_channel(value, &["sink", "log", "jmx"])
-}
-
-/// `notification.sink.topic.name`: given where the channel `sink` is enabled.
-pub(super) fn notification_topic(value: Option<&str>, props: &Props) -> Option<String> {
-    let channels = props.get("notification.enabled.channels").unwrap_or_default();
-    let wanted = value.is_none() && channels.split(',').any(|name| name.trim() == "sink");
-    wanted.then(|| "Notification topic name must be provided when kafka notification channel is enabled".to_owned())
+    couplet_cdc::unknown_channel(value, &["source", "file", "jmx", "in-process"])
 }
 
 /// `topic.naming.strategy`: a class that is built.

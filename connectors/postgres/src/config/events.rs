@@ -96,7 +96,7 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         Medium,
         (Width::Long, "Enabled notification channels names"),
-        Check::With(checks::notification_channels),
+        Check::With(couplet_cdc::check_notification_channels),
         "Where notifications go: sink (a topic), log. There is no JMX here.",
     ),
     row(
@@ -105,7 +105,7 @@ pub(super) const EVENTS: &[Field] = &[
         None,
         High,
         (Width::Long, "Notification topic name"),
-        Check::With(checks::notification_topic),
+        Check::With(couplet_cdc::check_notification_topic),
         "Topic of notifications.",
     ),
     row(

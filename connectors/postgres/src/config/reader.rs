@@ -6,8 +6,8 @@ use couplet_api::Result;
 use couplet_api::config::{Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
-    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, Patterns, Replacement, Routing,
-    TableFilter, TimeMode, TopicNaming,
+    BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
+    Replacement, Routing, TableFilter, TimeMode, TopicNaming,
 };
 
 use super::GROUPS;
@@ -120,7 +120,7 @@ impl Reader<'_> {
             table_limit: (limit > 0).then(|| (limit, self.name("guardrail.collections.limit.action") == "fail")),
             skip_unchanged: self.flag("skip.messages.without.change"),
             signals: self.signals()?,
-            notifications: self.notifications(),
+            notifications: NotificationConfig::new(self.0),
         })
     }
 

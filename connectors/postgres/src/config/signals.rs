@@ -1,4 +1,4 @@
-//! Settings of signals, incremental snapshots and notifications.
+//! Settings of signals and incremental snapshots.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,15 +30,6 @@ pub struct SignalConfig {
     pub chunk_rows: usize,
 }
 
-/// Where notifications go.
-#[derive(Debug, Clone)]
-pub struct NotificationConfig {
-    /// A topic.
-    pub topic: Option<String>,
-    /// The log.
-    pub log: bool,
-}
-
 impl Reader<'_> {
     fn listed(&self, key: &str, name: &str) -> bool {
         self.opt(key).is_some_and(|list| list.split(',').any(|item| item.trim() == name))
@@ -60,15 +51,6 @@ impl Reader<'_> {
             read_only: self.flag("read.only"),
             chunk_rows: self.number::<usize>("incremental.snapshot.chunk.size")?.max(1),
         })
-    }
-
-    pub(super) fn notifications(&self) -> NotificationConfig {
-        let channel = |name: &str| self.listed("notification.enabled.channels", name);
-        if channel("jmx") {
-            tracing::info!("there is no JMX here: its channel of notification.enabled.channels has no effect");
-        }
-        let topic = channel("sink").then(|| self.opt("notification.sink.topic.name").map(str::to_owned));
-        NotificationConfig { topic: topic.flatten(), log: channel("log") }
     }
 }
 

@@ -35,7 +35,10 @@ pub use java_object::{JavaObject, RowKey, java_map_order, java_set_order, key_fr
 pub use keys::KeyColumns;
 pub use modes::{BinaryMode, DecimalMode, TimeMode};
 pub use naming::{NameAdjustment, Replacement, Routing, TopicNaming};
-pub use notification::{Notice, Notifications, Snapshot};
+pub use notification::{
+    Notice, NotificationConfig, Notifications, Snapshot, TableNotices, check_notification_channels,
+    check_notification_topic, unknown_channel,
+};
 pub use outbox::{Chunk, Outbox, Room};
 pub use semantic::*;
 pub use signal::{Action, Condition, Signal, SnapshotRequest};

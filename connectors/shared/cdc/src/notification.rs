@@ -2,7 +2,57 @@
 
 use std::sync::Arc;
 
+use couplet_api::config::Props;
 use couplet_api::data::{Datum, Record, Schema, SchemaBuilder, SchemaRef, Struct, Value};
+
+use crate::filter::TableId;
+use crate::java_object::java_set_order;
+
+const CHANNELS: &str = "notification.enabled.channels";
+const TOPIC: &str = "notification.sink.topic.name";
+
+/// Where notifications go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotificationConfig {
+    /// A topic.
+    pub topic: Option<String>,
+    /// The log.
+    pub log: bool,
+}
+
+impl NotificationConfig {
+    /// Reads `notification.enabled.channels` and `notification.sink.topic.name`.
+    pub fn new(props: &Props) -> Self {
+        let channel = |name| is_listed(props.get(CHANNELS), name);
+        if channel("jmx") {
+            tracing::info!("there is no JMX here: its channel of {CHANNELS} has no effect");
+        }
+        let topic = props.get(TOPIC).map(str::trim).filter(|topic| channel("sink") && !topic.is_empty());
+        NotificationConfig { topic: topic.map(str::to_owned), log: channel("log") }
+    }
+}
+
+fn is_listed(list: Option<&str>, name: &str) -> bool {
+    list.is_some_and(|list| list.split(',').any(|item| item.trim() == name))
+}
+
+/// What is wrong with a list of channels that may name those `known`.
+pub fn unknown_channel(value: Option<&str>, known: &[&str]) -> Option<String> {
+    let mut names = value?.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let unknown = names.find(|name| !known.contains(name))?;
+    Some(format!("{unknown} is not one of {}", known.join(", ")))
+}
+
+/// Checks `notification.enabled.channels`: channels that are there.
+pub fn check_notification_channels(value: Option<&str>, _props: &Props) -> Option<String> {
+    unknown_channel(value, &["sink", "log", "jmx"])
+}
+
+/// Checks `notification.sink.topic.name`: given where the channel `sink` is enabled.
+pub fn check_notification_topic(value: Option<&str>, props: &Props) -> Option<String> {
+    let wanted = value.is_none() && is_listed(props.get(CHANNELS), "sink");
+    wanted.then(|| "Notification topic name must be provided when kafka notification channel is enabled".to_owned())
+}
 
 /// What is said.
 #[derive(Debug, Clone)]
@@ -15,6 +65,49 @@ pub struct Notice {
     pub kind: &'static str,
     /// Particulars.
     pub data: Vec<(&'static str, String)>,
+}
+
+impl Notice {
+    /// About the initial snapshot, or a blocking one, as a whole.
+    pub const fn of_initial(kind: &'static str) -> Self {
+        Notice { id: None, about: Snapshot::Initial, kind, data: Vec::new() }
+    }
+}
+
+/// What is said of the tables of an initial or blocking snapshot.
+#[derive(Debug, Clone)]
+pub struct TableNotices {
+    /// All tables, when one begins.
+    begun_of: String,
+    /// All tables, when one is done.
+    done_of: String,
+}
+
+impl TableNotices {
+    /// Of a snapshot that reads `read` out of the tables `counted`, in order.
+    pub fn new(read: &[TableId], counted: &[TableId]) -> Self {
+        let names = |tables: &[TableId]| tables.iter().map(ToString::to_string).collect::<Vec<_>>();
+        // Debezium has the first in a hash set.
+        TableNotices { begun_of: java_set_order(names(read)).join(","), done_of: names(counted).join(",") }
+    }
+
+    /// The table `id` begins.
+    pub fn begun(&self, id: &TableId) -> Notice {
+        let data =
+            vec![("current_collection_in_progress", id.to_string()), ("data_collections", self.begun_of.clone())];
+        Notice { data, ..Notice::of_initial("IN_PROGRESS") }
+    }
+
+    /// All `rows` of the table `id` were read.
+    pub fn ended(&self, id: &TableId, rows: u64) -> Notice {
+        let data = vec![
+            ("scanned_collection", id.to_string()),
+            ("data_collections", self.done_of.clone()),
+            ("total_rows_scanned", rows.to_string()),
+            ("status", "SUCCEEDED".to_owned()),
+        ];
+        Notice { data, ..Notice::of_initial("TABLE_SCAN_COMPLETED") }
+    }
 }
 
 /// The kinds of snapshots that are told apart.
@@ -46,12 +139,12 @@ pub struct Notifications {
 }
 
 impl Notifications {
-    /// Records go to `topic`, lines to the log if `log`; `connector` is the server's logical name.
-    pub fn new(topic: Option<&str>, log: bool, connector: &str) -> Self {
+    /// Sends where `config` says; `connector` is the server's logical name.
+    pub fn new(config: &NotificationConfig, connector: &str) -> Self {
         let additional_data = SchemaBuilder::map(Schema::string(), Schema::string()).optional().build();
         Notifications {
-            topic: topic.map(Into::into),
-            log,
+            topic: config.topic.as_deref().map(Into::into),
+            log: config.log,
             connector: connector.to_owned(),
             key_schema: SchemaBuilder::structure()
                 .name("io.debezium.connector.common.NotificationKey")
@@ -108,9 +201,29 @@ mod tests {
         Notice { id: id.map(str::to_owned), about: Snapshot::Incremental, kind: "STARTED", data }
     }
 
+    fn sending(topic: Option<&str>, log: bool) -> Notifications {
+        Notifications::new(&NotificationConfig { topic: topic.map(str::to_owned), log }, "p")
+    }
+
+    #[test]
+    fn channels_are_read_and_checked() {
+        let props = |channels: &str| Props::from_iter([(CHANNELS, channels), (TOPIC, "t")]);
+        for (channels, topic, log) in
+            [("", None, false), ("sink", Some("t"), false), ("log, jmx", None, true), (" sink ,log", Some("t"), true)]
+        {
+            let config = NotificationConfig::new(&props(channels));
+            assert_eq!((config.topic.as_deref(), config.log), (topic, log), "{channels:?}");
+            assert_eq!(check_notification_channels(Some(channels), &Props::new()), None);
+        }
+        let problem = check_notification_channels(Some("log,mail"), &Props::new());
+        assert_eq!(problem.as_deref(), Some("mail is not one of sink, log, jmx"));
+        assert!(check_notification_topic(None, &props("log,sink")).is_some(), "a sink needs a topic");
+        assert!(check_notification_topic(None, &props("log")).is_none());
+    }
+
     #[test]
     fn records_say_what_who_and_when() {
-        let record = Notifications::new(Some("n"), true, "p").notify(notice(Some("7")), 5).expect("a record");
+        let record = sending(Some("n"), true).notify(notice(Some("7")), 5).expect("a record");
         let value = record.value.value.as_struct().expect("a struct");
         let text = |name: &str| value.get(name).and_then(Value::as_str);
         assert_eq!(
@@ -125,8 +238,8 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_where_nobody_listens_and_names_are_random() {
-        assert!(Notifications::new(None, true, "p").notify(notice(None), 5).is_none());
-        let channel = Notifications::new(Some("n"), false, "p");
+        assert!(sending(None, true).notify(notice(None), 5).is_none());
+        let channel = sending(Some("n"), false);
         let id = |record: Option<Record>| record.and_then(|r| Some(r.key.value.as_struct()?.values()[0].clone()));
         assert_ne!(id(channel.notify(notice(None), 5)), id(channel.notify(notice(None), 5)));
     }

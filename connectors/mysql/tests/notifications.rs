@@ -1,0 +1,129 @@
+//! Notifications of snapshots, as records of a topic between those of the tables.
+
+#[path = "player/database.rs"]
+#[allow(dead_code, reason = "the player uses the rest")]
+mod database;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use couplet_api::Plugin;
+use couplet_api::clock::SystemClock;
+use couplet_api::config::Props;
+use couplet_api::data::{OffsetMap, SourceRecord, Value};
+use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
+use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+
+use database::{Server, execute};
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn started(class: &str, props: &Props, stored: Option<OffsetMap>) -> Box<dyn SourceTask> {
+    let plugin = couplet_mysql::plugins().into_iter().find_map(|plugin| match plugin {
+        Plugin::Source(plugin) if plugin.class() == class => Some(plugin),
+        _ => None,
+    });
+    let offsets = MemoryOffsets::default();
+    let partition = OffsetMap::new([("server", Value::str("c"))]);
+    offsets.0.lock().expect("not poisoned").extend(stored.map(|offset| (partition, offset)));
+    let context = SourceTaskContext {
+        connector: "c".into(),
+        task: 0,
+        offsets: Arc::new(offsets),
+        topics: Arc::new(MemoryTopics::default()),
+        clock: Arc::new(SystemClock),
+        defines_transactions: false,
+    };
+    let mut task = plugin.expect("the connector").task();
+    task.start(props, context).await.expect("the task starts");
+    task
+}
+
+/// What a notification says: its type and the particulars, in order of their names.
+fn notice(record: &SourceRecord) -> Option<String> {
+    let value = record.record.value.value.as_struct().filter(|_| &*record.record.topic == "notices")?;
+    let Value::Map(data) = value.get("additional_data")? else { return None };
+    let mut data: Vec<String> = data
+        .iter()
+        .map(|(key, value)| format!("{}={}", key.as_str().unwrap_or_default(), value.as_str().unwrap_or_default()))
+        .collect();
+    data.sort();
+    Some(format!("{} {}", value.get("type")?.as_str()?, data.join(" ")))
+}
+
+/// Polls until the notification called `last`; the texts of notifications and topics of other records, and the last offset.
+async fn until(task: &mut dyn SourceTask, last: &str) -> (Vec<String>, OffsetMap) {
+    let (mut seen, mut batch) = (Vec::new(), SourceBatch::new(100, 1 << 20));
+    loop {
+        tokio::time::timeout(PATIENCE, task.poll(&mut batch)).await.expect("in time").expect("records");
+        for record in batch.drain() {
+            let text = notice(&record);
+            let done = text.as_ref().is_some_and(|text| text.starts_with(last));
+            seen.push(text.unwrap_or_else(|| record.record.topic.to_string()));
+            if done {
+                return (seen, record.source_offset.to_map());
+            }
+        }
+    }
+}
+
+async fn a_snapshot_is_told(variable: &str, class: &str) {
+    const DATABASE: &str = "g_notifications";
+    let Some(server) = Server::from_env(variable) else { return };
+    server.create(DATABASE).await.expect("a database");
+    let mut sql = server.connect(DATABASE).await.expect("a connection");
+    for statement in ["CREATE TABLE t(id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"] {
+        execute(&mut sql, statement).await.expect(statement);
+    }
+    let [host, port, user, password] = server.variables.each_ref().map(|(_, value)| value.as_str());
+    let props = Props::from_iter([
+        ("topic.prefix", "c"),
+        ("database.hostname", host),
+        ("database.port", port),
+        ("database.user", user),
+        ("database.password", password),
+        ("database.server.id", "7741"),
+        ("database.include.list", DATABASE),
+        ("include.schema.changes", "false"),
+        ("schema.history.internal", "io.debezium.relational.history.MemorySchemaHistory"),
+        ("notification.enabled.channels", "sink, log, jmx"),
+        ("notification.sink.topic.name", "notices"),
+    ]);
+    let mut task = started(class, &props, None).await;
+    let (seen, stored) = until(&mut *task, "COMPLETED").await;
+    task.stop().await.expect("the task stops");
+    let table = "g_notifications.t";
+    let want = [
+        "STARTED connector_name=c".to_owned(),
+        format!("IN_PROGRESS connector_name=c current_collection_in_progress={table} data_collections={table}"),
+        "c.g_notifications.t".to_owned(),
+        format!(
+            "TABLE_SCAN_COMPLETED connector_name=c data_collections={table} scanned_collection={table} \
+             status=SUCCEEDED total_rows_scanned=2"
+        ),
+        "c.g_notifications.t".to_owned(),
+        "COMPLETED connector_name=c".to_owned(),
+    ];
+    assert_eq!(seen, want, "the last row waits until it is known to be the last");
+    // The offset of the last one is that of a completed snapshot. The history is gone, and not missed in this mode.
+    let mut props = props;
+    props.set("snapshot.mode", "never");
+    let mut task = started(class, &props, Some(stored.clone())).await;
+    let (seen, again) = until(&mut *task, "SKIPPED").await;
+    task.stop().await.expect("the task stops");
+    assert_eq!(seen, ["SKIPPED connector_name=c"]);
+    let place = |offset: &OffsetMap| offset.get("pos").cloned();
+    assert_eq!(place(&again), place(&stored));
+    server.drop(DATABASE).await.expect("dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_mysql_is_told() {
+    a_snapshot_is_told("COUPLET_TEST_MYSQL", "io.debezium.connector.mysql.MySqlConnector").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_mariadb_is_told() {
+    a_snapshot_is_told("COUPLET_TEST_MARIADB", "io.debezium.connector.mariadb.MariaDbConnector").await;
+}
