@@ -22,7 +22,7 @@ const HABITS: Habits = Habits { new_keys: true, tombstones: true };
 fn scale() -> (usize, i64) {
     match std::env::var("COUPLET_TEST_CDC_KILLS") {
         Ok(kills) => (kills.parse().expect("COUPLET_TEST_CDC_KILLS is a number"), 1_000_000),
-        Err(_) => (4, 50_000),
+        Err(_) => (3, 50_000),
     }
 }
 
