@@ -1,6 +1,7 @@
 //! Records of recorded scenarios must be those of Debezium: keys, values with their schemas, headers, order, the schema
 //! history, the form of the last offset, and the state of the task.
 
+mod notifications;
 mod player;
 
 #[test]
@@ -31,4 +32,14 @@ fn golden_mariadb_types() {
 #[test]
 fn golden_mariadb_ddl() {
     player::play("mariadb", "my_ddl");
+}
+
+#[test]
+fn notifications_of_mysql() {
+    notifications::play("mysql", "io.debezium.connector.mysql.MySqlConnector");
+}
+
+#[test]
+fn notifications_of_mariadb() {
+    notifications::play("mariadb", "io.debezium.connector.mariadb.MariaDbConnector");
 }

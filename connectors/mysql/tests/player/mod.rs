@@ -7,18 +7,29 @@ mod normalise;
 mod run;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use couplet_testkit::golden::{self, Differences};
 use regex::Regex;
 use serde_json::Value;
 
-pub use database::Server;
+pub use database::{Server, execute};
 
 /// A scenario that differs is played again, at most this often in all: recordings hold what depends on time (whether a
 /// row is seen by the snapshot or the stream, what else moves the log), and a loaded machine can miss it. What is wrong stays
 /// wrong.
 const ATTEMPTS: usize = 3;
+
+/// The server of `folder` (`mysql`, `mariadb`), for one test at a time; `None` without one.
+///
+/// # Panics
+/// Without a server when one is required.
+pub fn server_in_turn(folder: &str) -> Option<(Server, MutexGuard<'static, ()>)> {
+    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+    let mariadb = folder == "mariadb";
+    let server = Server::from_env(if mariadb { "COUPLET_TEST_MARIADB" } else { "COUPLET_TEST_MYSQL" })?;
+    Some((server, TURNS[usize::from(mariadb)].lock().unwrap_or_else(PoisonError::into_inner)))
+}
 
 /// Plays every scenario of `cdc/<folder>/<file>.jsonl` that `not_played.txt` does not name, and compares records.
 ///
@@ -26,11 +37,7 @@ const ATTEMPTS: usize = 3;
 /// When a scenario differs, or without a server when one is required.
 #[allow(clippy::print_stdout, reason = "a test says what it leaves out")]
 pub fn play(folder: &str, file: &str) {
-    static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
-    let mariadb = folder == "mariadb";
-    let variable = if mariadb { "COUPLET_TEST_MARIADB" } else { "COUPLET_TEST_MYSQL" };
-    let Some(server) = Server::from_env(variable) else { return };
-    let _turn = TURNS[usize::from(mariadb)].lock().unwrap_or_else(PoisonError::into_inner);
+    let Some((server, _turn)) = server_in_turn(folder) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let path = format!("cdc/{folder}/{file}.jsonl");
     let only = std::env::var("COUPLET_SCENARIO").unwrap_or_default();

@@ -1,9 +1,5 @@
 //! Notifications of snapshots, as records of a topic between those of the tables.
 
-#[path = "player/database.rs"]
-#[allow(dead_code, reason = "the player uses the rest")]
-mod database;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +10,7 @@ use couplet_api::data::{OffsetMap, SourceRecord, Value};
 use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::testing::{MemoryOffsets, MemoryTopics};
 
-use database::{Server, execute};
+use crate::player::{Server, execute, server_in_turn};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,9 +64,15 @@ async fn until(task: &mut dyn SourceTask, last: &str) -> (Vec<String>, OffsetMap
     }
 }
 
-async fn a_snapshot_is_told(variable: &str, class: &str) {
+/// A snapshot of the server of `folder` by the connector `class`, and a start without one.
+pub fn play(folder: &str, class: &str) {
+    let Some((server, _turn)) = server_in_turn(folder) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(Box::pin(a_snapshot_is_told(&server, class)));
+}
+
+async fn a_snapshot_is_told(server: &Server, class: &str) {
     const DATABASE: &str = "g_notifications";
-    let Some(server) = Server::from_env(variable) else { return };
     server.create(DATABASE).await.expect("a database");
     let mut sql = server.connect(DATABASE).await.expect("a connection");
     for statement in ["CREATE TABLE t(id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"] {
@@ -116,14 +118,4 @@ async fn a_snapshot_is_told(variable: &str, class: &str) {
     let place = |offset: &OffsetMap| offset.get("pos").cloned();
     assert_eq!(place(&again), place(&stored));
     server.drop(DATABASE).await.expect("dropped");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_of_mysql_is_told() {
-    a_snapshot_is_told("COUPLET_TEST_MYSQL", "io.debezium.connector.mysql.MySqlConnector").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_of_mariadb_is_told() {
-    a_snapshot_is_told("COUPLET_TEST_MARIADB", "io.debezium.connector.mariadb.MariaDbConnector").await;
 }
