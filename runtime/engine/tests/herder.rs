@@ -541,7 +541,8 @@ async fn internal_topics_that_cannot_hold_state_are_refused() {
             let admin = Admin::new(&ClientSettings::of_worker(&bench.props)).expect("an admin client");
             admin.create_topic(&spec).await.expect("an answer").expect("created");
             bench.start();
-            let ended = bench.started.take().expect("started").done.await.expect("no panic");
+            let done = bench.started.take().expect("started").done;
+            let ended = tokio::time::timeout(PATIENCE, done).await.expect("ends").expect("no panic");
             let error = ended.expect_err("refused");
             let text = error.to_string();
             assert!(text.contains(want) && text.contains(&format!("Topic '{name}'")), "{store} {policy}: {text}");

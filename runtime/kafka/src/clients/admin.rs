@@ -183,31 +183,23 @@ impl Admin {
     pub async fn end_offsets(&self, topic: &str, partitions: i32, end: End) -> Result<BTreeMap<i32, i64>> {
         let asked: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
         self.run(format!("cannot ask for the end of topic {topic}"), move |client, timeout_ms| {
-            let begun = Instant::now();
-            loop {
-                let failure = match admin_request::end_offsets(client, &asked, end, timeout_ms) {
-                    Ok(ends) => return Ok(ends.into_iter().map(|(place, end)| (place.partition, end)).collect()),
-                    Err(failure) => failure,
-                };
-                // A new topic's partitions get their leaders a moment after the topic is there.
-                let retriable = failure.kind() == Kind::Remote || failure.is_unknown_topic();
-                if !retriable || begun.elapsed() >= VISIBLE_MAX {
-                    return Err(failure);
-                }
-                std::thread::sleep(VISIBLE_PAUSE);
-            }
+            // A new topic's partitions get their leaders a moment after the topic is there.
+            let is_early = |failure: &Failure| failure.kind() == Kind::Remote || failure.is_unknown_topic();
+            let ends = once_visible(is_early, || admin_request::end_offsets(client, &asked, end, timeout_ms))?;
+            Ok(ends.into_iter().map(|(place, end)| (place.partition, end)).collect())
         })
         .await
     }
 
-    /// Settings of `topic` as they are in force.
+    /// Settings of `topic`, which was seen or created, as they are in force.
     ///
     /// # Errors
     /// When the broker refuses or does not answer.
     pub async fn topic_configs(&self, topic: &str) -> Result<BTreeMap<String, String>> {
         let name = topic.to_owned();
         self.run(format!("cannot describe the settings of topic {topic}"), move |client, timeout_ms| {
-            admin_request::topic_configs(client, &name, timeout_ms)
+            // The broker that is asked may be the last one to hear of a new topic.
+            once_visible(Failure::is_unknown_topic, || admin_request::topic_configs(client, &name, timeout_ms))
         })
         .await
     }
@@ -328,6 +320,20 @@ impl Admin {
             admin_request::delete_topic(client, &name, timeout_ms)
         })
         .await
+    }
+}
+
+/// Asks about a topic that may be new, and waits a little where the failure says that the broker has not heard of it yet.
+fn once_visible<T>(
+    is_early: impl Fn(&Failure) -> bool,
+    mut ask: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Err(failure) if is_early(&failure) && begun.elapsed() < VISIBLE_MAX => std::thread::sleep(VISIBLE_PAUSE),
+            outcome => return outcome,
+        }
     }
 }
 
