@@ -62,7 +62,8 @@ fn steps(file: &str, topic: &str) -> Vec<Step> {
         until("batch.size", &["list-tasks", NAME]),
         until("\"tasks\": [{\"id\": 0, \"state\": \"RUNNING\"", &["status", NAME]),
         step(&["restart", NAME, "--only-failed"]),
-        step(&["restart", NAME]),
+        // What it prints it asks for while the connector starts again.
+        until("\"connector\": {\"state\": \"RUNNING\"", &["restart", NAME]),
         until("\"connector\": {\"state\": \"RUNNING\"", &["status", NAME]),
         step(&["restart-task", NAME, "0"]),
         until("\"tasks\": [{\"id\": 0, \"state\": \"RUNNING\"", &["status", NAME]),
