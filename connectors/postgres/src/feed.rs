@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use couplet_api::error::Error;
+use couplet_api::own_topic::OwnTopics;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
 use couplet_cdc::Notice;
@@ -47,6 +48,8 @@ pub(crate) struct FeedContext {
     pub(crate) config: Arc<PgConfig>,
     /// Maker of records.
     pub(crate) records: Arc<Records>,
+    /// Where a topic of signals would be.
+    pub(crate) topics: Arc<dyn OwnTopics>,
     /// The position to take up from; none: from the beginning.
     pub(crate) stored: Option<PgPosition>,
 }
@@ -179,7 +182,7 @@ impl Outbox {
 }
 
 async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receiver<Lsn>) -> Result<()> {
-    let FeedContext { config, records, stored } = context;
+    let FeedContext { config, records, topics, stored } = context;
     let mode = config.snapshot.mode;
     let sql = Sql::connect(&config.connection, "Debezium General").await?;
     let mut types = TypeRegistry::load(&sql).await?;
@@ -216,7 +219,7 @@ async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receive
         records.notice(Notice::of_initial("SKIPPED"), Arc::new(start.clone()), &mut outbox);
     }
     let settings = config.clone();
-    let streaming = stream::Streaming { config, records, sql, types, outbox, confirmed };
+    let streaming = stream::Streaming { config, records, topics, sql, types, outbox, confirmed };
     match Box::pin(streaming.run(wal, start)).await {
         Err(error) if error.message().contains("publication \"") && error.message().contains("does not exist") => {
             Err(producer_failed(publication_lost(error, &settings).await))

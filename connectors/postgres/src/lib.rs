@@ -18,7 +18,6 @@ mod plugin;
 mod publication;
 mod record;
 mod schema;
-mod signals;
 mod snapshot;
 mod source;
 mod stream;

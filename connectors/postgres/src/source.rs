@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use couplet_api::config::Props;
 use couplet_api::data::OffsetMap;
 use couplet_api::error::Error;
+use couplet_api::own_topic::OwnTopics;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Kind, Result};
 
@@ -27,6 +28,7 @@ struct Running {
     config: Arc<PgConfig>,
     records: Arc<Records>,
     partition: OffsetMap,
+    topics: Arc<dyn OwnTopics>,
     feed: Option<Feed>,
     waiting: VecDeque<Sized>,
     /// The chunk that `waiting` came from, until all of it is handed over.
@@ -57,6 +59,7 @@ impl SourceTask for PostgresTask {
             config,
             records,
             partition,
+            topics: context.topics,
             feed: None,
             waiting: VecDeque::new(),
             chunk: None,
@@ -107,8 +110,12 @@ impl SourceTask for PostgresTask {
 
 impl Running {
     fn connect(&mut self) {
-        let context =
-            FeedContext { config: self.config.clone(), records: self.records.clone(), stored: self.position.clone() };
+        let context = FeedContext {
+            config: self.config.clone(),
+            records: self.records.clone(),
+            topics: self.topics.clone(),
+            stored: self.position.clone(),
+        };
         self.feed = Some(Feed::start(context));
     }
 

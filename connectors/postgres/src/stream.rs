@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use couplet_api::Result;
 use couplet_api::error::Error;
-use couplet_cdc::{Heartbeat, SnapshotRequest, TableId};
+use couplet_api::own_topic::OwnTopics;
+use couplet_cdc::{Channels, Heartbeat, SnapshotRequest, TableId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -21,7 +22,6 @@ use crate::incremental::Incremental;
 use crate::offset::PgPosition;
 use crate::record::Records;
 use crate::schema::TableSchema;
-use crate::signals::Channels;
 use crate::types::{TypeRegistry, relation_length_and_scale};
 use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
@@ -44,6 +44,8 @@ pub(crate) struct Streaming {
     pub(crate) config: Arc<PgConfig>,
     /// Maker of records.
     pub(crate) records: Arc<Records>,
+    /// Where a topic of signals would be.
+    pub(crate) topics: Arc<dyn OwnTopics>,
     /// For the catalogue and heartbeats.
     pub(crate) sql: Sql,
     /// Known types.
@@ -94,7 +96,7 @@ impl Streaming {
                 &self.config.naming.prefix,
             ),
             incremental: Incremental::new(self.config.clone(), self.records.clone(), &start),
-            channels: Channels::new(&self.config.signals),
+            channels: Channels::open(&self.config.signals.channels, &*self.topics).await?,
             blocking: VecDeque::new(),
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
             received: from,
@@ -296,7 +298,6 @@ impl Streaming {
     /// Waits for the next thing to do, and does it when it is not to read.
     async fn wait(&mut self, state: &mut Loop) -> Result<()> {
         let beat = state.heartbeat.deadline();
-        let look = state.channels.deadline();
         if state.incremental.waits() {
             // A quiet server says only on demand that there is nothing more.
             state.next_status = state.next_status.min(Instant::now() + PING_INTERVAL);
@@ -313,7 +314,7 @@ impl Streaming {
                 self.report(state).await
             }
             () = sleep_until(beat.unwrap_or(state.next_status)), if beat.is_some() => self.beat(state).await,
-            () = sleep_until(look.unwrap_or(state.next_status)), if look.is_some() => self.look_for_signals(state).await,
+            () = state.channels.ready() => self.look_for_signals(state).await,
         }
     }
 

@@ -3,22 +3,21 @@
 
 mod checks;
 mod connection;
+mod converters;
 mod events;
 mod not_built;
 mod process;
 mod reader;
 mod settings;
-mod signals;
 
 use couplet_api::config::{ConfigType, Importance, Width};
 use couplet_cdc::{Check, Field, Group};
 
+pub(crate) use converters::check_converters;
 pub(crate) use settings::validate;
 pub use settings::{
     ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SslMode, TableOrder, ValueConfig,
 };
-pub use signals::SignalConfig;
-pub(crate) use signals::check_converters;
 
 /// All settings under the headings Debezium gives them.
 pub(crate) const GROUPS: &[Group] = &[

@@ -7,7 +7,7 @@ use couplet_api::config::{Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
     BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
-    Replacement, Routing, TableFilter, TimeMode, TopicNaming,
+    Replacement, Routing, SignalConfig, TableFilter, TimeMode, TopicNaming,
 };
 
 use super::GROUPS;
@@ -15,6 +15,7 @@ use super::settings::{
     ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SnapshotConfig, SnapshotMode, SslMode,
     TableOrder, ValueConfig,
 };
+use crate::incremental::parsed;
 
 /// Bytes of undecoded changes that may wait between the socket and the task when the user sets no limit.
 const QUEUE_BYTES: usize = 32 << 20;
@@ -119,7 +120,7 @@ impl Reader<'_> {
             queue_bytes: if queue == 0 { QUEUE_BYTES } else { queue },
             table_limit: (limit > 0).then(|| (limit, self.name("guardrail.collections.limit.action") == "fail")),
             skip_unchanged: self.flag("skip.messages.without.change"),
-            signals: self.signals()?,
+            signals: SignalConfig::new(|key| self.opt(key), parsed)?,
             notifications: NotificationConfig::new(self.0),
         })
     }

@@ -8,11 +8,10 @@ use couplet_api::config::{ConfigValue, Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
     BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
-    TableFilter, TableId, TimeMode, TopicNaming,
+    SignalConfig, TableFilter, TableId, TimeMode, TopicNaming,
 };
 
 use super::reader::Reader;
-use super::signals::SignalConfig;
 use super::{GROUPS, not_built};
 
 /// `database.sslmode`, as libpq means it.

@@ -19,6 +19,8 @@ mod notification;
 mod outbox;
 mod semantic;
 mod signal;
+mod signal_channels;
+mod signal_config;
 mod signal_file;
 mod snapshot;
 pub mod time;
@@ -42,7 +44,8 @@ pub use notification::{
 pub use outbox::{Chunk, Outbox, Room};
 pub use semantic::*;
 pub use signal::{Action, Condition, Signal, SnapshotRequest};
-pub use signal_file::SignalFile;
+pub use signal_channels::Channels;
+pub use signal_config::{ChannelConfig, SignalConfig};
 pub use snapshot::{SnapshotMarker, source_schema};
 pub use transaction::{TransactionTopic, transaction_block_schema};
 
