@@ -5,36 +5,43 @@ use std::sync::Arc;
 use couplet_api::Result;
 use couplet_api::data::SchemaRef;
 use couplet_api::error::{Error, ResultExt};
-use couplet_cdc::{DataCollection, JavaObject, RowKey};
+use couplet_cdc::{ChunkQuery, ChunkRow, DataCollection, Dialect, JavaObject, KeyColumn, RowKey};
 use futures::{StreamExt, pin_mut};
 
 use crate::catalog::Table;
-use crate::chunk_query::{ChunkQuery, KeyColumn, KeyText};
 use crate::config::PgConfig;
 use crate::copy;
 use crate::publication::quoted_table;
 use crate::schema::{Row, TableSchema};
 use crate::types::{TypeRegistry, oid};
-use crate::wire::{Sql, quoted, sql_error};
+use crate::wire::{Sql, quoted, quoted_literal, sql_error};
+
+/// Literals without a type, which the server reads as the type of the column they are compared with; null is the largest.
+const DIALECT: Dialect = Dialect {
+    name: quoted,
+    literal: |value| value.to_text().map(|text| quoted_literal(&text)),
+    nulls_last: true,
+    compares_rows: true,
+};
 
 /// How chunks of one table are read.
-pub(crate) struct Chunk<'a> {
+pub(crate) struct ChunkPlan {
     /// The table's plan.
     pub(crate) schema: Arc<TableSchema>,
     key: Vec<KeyColumn>,
     /// Type of each key column.
     types: Vec<u32>,
-    condition: Option<&'a str>,
+    condition: Option<String>,
 }
 
-impl<'a> Chunk<'a> {
+impl ChunkPlan {
     /// Chunks of `table`, as `wanted` asks.
     ///
     /// # Errors
     /// When there is no such surrogate key.
     pub(crate) fn new(
         table: &Table,
-        wanted: &'a DataCollection,
+        wanted: &DataCollection,
         types: &TypeRegistry,
         source: &SchemaRef,
         config: &PgConfig,
@@ -51,11 +58,11 @@ impl<'a> Chunk<'a> {
             }
         };
         let columns = positions.iter().map(|position| &table.columns[*position]);
-        Ok(Chunk {
+        Ok(ChunkPlan {
             schema: Arc::new(TableSchema::new(table, types, source, config)),
             key: columns.clone().map(|c| KeyColumn { name: c.name.to_string(), optional: c.optional }).collect(),
             types: columns.map(|column| types.root(column.type_oid).oid).collect(),
-            condition: wanted.condition.as_deref(),
+            condition: wanted.condition.clone(),
         })
     }
 
@@ -65,7 +72,12 @@ impl<'a> Chunk<'a> {
     }
 
     fn query(&self) -> ChunkQuery<'_> {
-        ChunkQuery { table: quoted_table(&self.schema.id), key: &self.key, condition: self.condition }
+        ChunkQuery {
+            dialect: DIALECT,
+            table: quoted_table(&self.schema.id),
+            key: &self.key,
+            condition: self.condition.as_deref(),
+        }
     }
 
     /// The largest key; `None`: no rows.
@@ -91,12 +103,10 @@ impl<'a> Chunk<'a> {
         sql: &Sql,
         bounds: Option<(&RowKey, &RowKey)>,
         count: usize,
-    ) -> Result<Vec<(Row, RowKey)>> {
-        let text = |key: &RowKey| key.iter().map(JavaObject::to_text).collect::<KeyText>();
-        let bounds = bounds.map(|(after, last)| (text(after), text(last)));
+    ) -> Result<Vec<ChunkRow<Row>>> {
         let (positions, columns): (Vec<_>, Vec<_>) =
             self.schema.read_columns().map(|(position, name)| (Some(position), quoted(name))).unzip();
-        let query = self.query().chunk(&columns, bounds.as_ref().map(|(after, last)| (after, last)), count);
+        let query = self.query().chunk(&columns, bounds, count);
         let lines = sql.copy_out(&format!("COPY ({query}) TO STDOUT")).await?;
         pin_mut!(lines);
         let mut rows = Vec::new();
@@ -104,12 +114,13 @@ impl<'a> Chunk<'a> {
             let line = line.map_err(|error| sql_error(&error))?;
             let row = copy::row(&self.schema, &positions, &line)
                 .context(|| format!("a row of table {}", self.schema.name))?;
-            rows.push((row, self.key_of(copy::texts(&line, positions.len())?)));
+            let position = self.key_of(copy::texts(&line, positions.len())?);
+            rows.push(ChunkRow { key: self.schema.key(&row), row, position });
         }
         Ok(rows)
     }
 
-    fn key_of(&self, texts: KeyText) -> RowKey {
+    fn key_of(&self, texts: Vec<Option<String>>) -> RowKey {
         texts.into_iter().zip(&self.types).map(|(text, kind)| java_object(text, *kind)).collect()
     }
 }
@@ -135,12 +146,6 @@ fn decimal(text: &str) -> Option<JavaObject> {
     Some(JavaObject::Decimal(unscaled, i32::try_from(fraction.len()).ok()?))
 }
 
-/// A key as notifications show it.
-pub(crate) fn key_text(key: &RowKey) -> String {
-    let part = |object: &JavaObject| object.to_text().unwrap_or_else(|| "<null>".to_owned());
-    key.iter().map(part).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +160,5 @@ mod tests {
         assert_eq!(object("2024-01-01", oid::DATE), JavaObject::Text("2024-01-01".to_owned()));
         let uuid = "0708644d-a408-458f-beb1-bca1e620ceb3";
         assert_eq!(object(uuid, oid::UUID).to_text().as_deref(), Some(uuid));
-        assert_eq!(key_text(&vec![JavaObject::Integer(2), JavaObject::Null]), "2,<null>");
     }
 }

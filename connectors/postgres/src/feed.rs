@@ -7,38 +7,19 @@ use couplet_api::error::Error;
 use couplet_api::own_topic::OwnTopics;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
-use couplet_cdc::Notice;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use couplet_cdc::{Chunk, Notice, Outbox};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{self, Slot};
 use crate::config::PgConfig;
 use crate::offset::PgPosition;
-use crate::record::{Records, Sized};
+use crate::record::Records;
 use crate::source::drop_slot;
 use crate::types::TypeRegistry;
 use crate::wire::{Lsn, Sql, WalSender};
 use crate::{publication, snapshot, stream};
-
-/// Records handed over together.
-pub(crate) struct Chunk {
-    /// In order.
-    pub(crate) records: Vec<Sized>,
-    /// Where the source stands behind them, when no record says so.
-    pub(crate) advance: Option<Arc<PgPosition>>,
-    /// Its share of the byte budget, given back when it is dropped.
-    pub(crate) permit: OwnedSemaphorePermit,
-}
-
-/// Records that make a chunk worth sending although more are there.
-const CHUNK_RECORDS: usize = 512;
-/// Bytes that do.
-const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks that may wait; their bytes are bounded by the budget.
-const CHUNKS: usize = 64;
-/// Bytes that one permit of the budget stands for.
-const PERMIT_BYTES: usize = 1 << 10;
 
 const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
 
@@ -57,7 +38,7 @@ pub(crate) struct FeedContext {
 /// Handle of the background task.
 pub(crate) struct Feed {
     /// Where chunks arrive.
-    pub(crate) chunks: mpsc::Receiver<Chunk>,
+    pub(crate) chunks: mpsc::Receiver<Chunk<PgPosition>>,
     /// Up to where everything is durable.
     pub(crate) durable: watch::Sender<Lsn>,
     cancel: CancellationToken,
@@ -67,18 +48,9 @@ pub(crate) struct Feed {
 impl Feed {
     /// Starts the task.
     pub(crate) fn start(context: FeedContext) -> Self {
-        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let (outbox, chunks) = Outbox::new(context.config.queue_bytes);
         let (durable, confirmed) = watch::channel(Lsn::default());
         let cancel = CancellationToken::new();
-        let permits = (context.config.queue_bytes / PERMIT_BYTES).clamp(CHUNK_BYTES / PERMIT_BYTES, 1 << 30);
-        let outbox = Outbox {
-            records: Vec::new(),
-            bytes: 0,
-            advance: None,
-            sender,
-            budget: Arc::new(Semaphore::new(permits)),
-            permits,
-        };
         let stop = cancel.clone();
         let task = spawn(TaskKind::Client, async move {
             tokio::select! {
@@ -107,81 +79,7 @@ impl Feed {
     }
 }
 
-/// Collects records into chunks.
-pub(crate) struct Outbox {
-    /// Records of the next chunk.
-    pub(crate) records: Vec<Sized>,
-    bytes: usize,
-    advance: Option<Arc<PgPosition>>,
-    sender: mpsc::Sender<Chunk>,
-    budget: Arc<Semaphore>,
-    permits: usize,
-}
-
-/// Room for one chunk.
-pub(crate) struct Room(OwnedSemaphorePermit, mpsc::OwnedPermit<Chunk>);
-
-impl Outbox {
-    /// Counts records that were put into `records` from position `from` on.
-    pub(crate) fn count(&mut self, from: usize) {
-        self.bytes += self.records[from..].iter().map(|(_, bytes)| bytes).sum::<usize>();
-    }
-
-    /// Adds one record.
-    pub(crate) fn push(&mut self, record: Sized) {
-        self.bytes += record.1;
-        self.records.push(record);
-    }
-
-    /// Says where the source stands behind all records added so far.
-    pub(crate) fn advance(&mut self, position: Arc<PgPosition>) {
-        self.advance = Some(position);
-    }
-
-    /// Whether it should be sent although more may follow at once.
-    pub(crate) fn is_full(&self) -> bool {
-        self.records.len() >= CHUNK_RECORDS || self.bytes >= CHUNK_BYTES
-    }
-
-    /// Whether there is nothing to send.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.advance.is_none()
-    }
-
-    /// Waits for room for what was collected. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the task is gone.
-    pub(crate) async fn room(&self) -> Result<Room> {
-        let permits = (self.bytes / PERMIT_BYTES).clamp(1, self.permits);
-        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
-        let gone = || Error::new(Kind::Fenced, "the task stopped");
-        let share = self.budget.clone().acquire_many_owned(permits).await.map_err(|_| gone())?;
-        let place = self.sender.clone().reserve_owned().await.map_err(|_| gone())?;
-        Ok(Room(share, place))
-    }
-
-    /// Sends what was collected.
-    pub(crate) fn send(&mut self, Room(permit, place): Room) {
-        self.bytes = 0;
-        let records = std::mem::take(&mut self.records);
-        place.send(Chunk { records, advance: self.advance.take(), permit });
-    }
-
-    /// Waits for room and sends what was collected, if anything.
-    ///
-    /// # Errors
-    /// When the task is gone.
-    pub(crate) async fn flush(&mut self) -> Result<()> {
-        if !self.is_empty() {
-            let room = self.room().await?;
-            self.send(room);
-        }
-        Ok(())
-    }
-}
-
-async fn run(context: FeedContext, mut outbox: Outbox, confirmed: watch::Receiver<Lsn>) -> Result<()> {
+async fn run(context: FeedContext, mut outbox: Outbox<PgPosition>, confirmed: watch::Receiver<Lsn>) -> Result<()> {
     let FeedContext { config, records, topics, stored } = context;
     let mode = config.snapshot.mode;
     let sql = Sql::connect(&config.connection, "Debezium General").await?;

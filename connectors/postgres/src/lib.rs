@@ -4,7 +4,6 @@
 
 mod catalog;
 mod chunk;
-mod chunk_query;
 mod config;
 mod copy;
 mod decode;
@@ -22,7 +21,6 @@ mod snapshot;
 mod source;
 mod stream;
 mod types;
-mod window;
 mod wire;
 
 use std::sync::Arc;

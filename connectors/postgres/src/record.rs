@@ -6,10 +6,9 @@ use couplet_api::clock::Clock;
 use couplet_api::data::{
     Datum, Header, OffsetMap, Position, Record, Schema, SchemaBuilder, SchemaRef, SourceRecord, Struct, Utf8, Value,
 };
-use couplet_cdc::{ContextHeaders, DEBEZIUM_VERSION, Notice, Notifications, Operation, SnapshotMarker};
+use couplet_cdc::{ContextHeaders, DEBEZIUM_VERSION, Notice, Notifications, Operation, Outbox, SnapshotMarker};
 
 use crate::config::PgConfig;
-use crate::feed::Outbox;
 use crate::offset::PgPosition;
 use crate::schema::{TableSchema, source_block_schema};
 
@@ -109,7 +108,7 @@ impl Records {
     }
 
     /// Sends `notice` where notifications are wanted; its record stands at `position`.
-    pub(crate) fn notice(&self, notice: Notice, position: Arc<PgPosition>, outbox: &mut Outbox) {
+    pub(crate) fn notice(&self, notice: Notice, position: Arc<PgPosition>, outbox: &mut Outbox<PgPosition>) {
         if let Some(record) = self.notifications.notify(notice, self.now_ms()) {
             outbox.push((self.at(record, position), OVERHEAD));
         }

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use couplet_api::data::Value;
 use couplet_api::error::ResultExt;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Operation, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
+use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
 use futures::{StreamExt, pin_mut};
 
 use crate::catalog;
 use crate::config::{IsolationMode, PgConfig, TableOrder};
 use crate::copy;
-use crate::feed::Outbox;
 use crate::incremental::parsed;
 use crate::offset::{PgPosition, SnapshotKind, SnapshotState};
 use crate::publication::{captured_tables, quoted_table};
@@ -39,7 +38,11 @@ pub(crate) struct Plan<'a> {
 ///
 /// # Errors
 /// As the server says, or when a value cannot be read.
-pub(crate) async fn take(plan: Plan<'_>, types: &mut TypeRegistry, outbox: &mut Outbox) -> Result<PgPosition> {
+pub(crate) async fn take(
+    plan: Plan<'_>,
+    types: &mut TypeRegistry,
+    outbox: &mut Outbox<PgPosition>,
+) -> Result<PgPosition> {
     let sql = Sql::connect(&plan.config.connection, "Debezium Snapshot").await?;
     begin(&sql, plan.config, plan.exported.as_ref().map(|(_, name)| name.as_str())).await?;
     let position = Arc::new(plan.position(&sql).await?);
@@ -77,7 +80,7 @@ impl Plan<'_> {
         Ok(PgPosition { lsn, tx_id, ts_us, snapshot: snapshot(SnapshotKind::Initial), ..PgPosition::default() })
     }
 
-    fn notify(&self, kind: &'static str, position: &Arc<PgPosition>, outbox: &mut Outbox) {
+    fn notify(&self, kind: &'static str, position: &Arc<PgPosition>, outbox: &mut Outbox<PgPosition>) {
         self.records.notice(Notice::of_initial(kind), position.clone(), outbox);
     }
 
@@ -86,7 +89,7 @@ impl Plan<'_> {
         sql: &Sql,
         position: Arc<PgPosition>,
         types: &mut TypeRegistry,
-        outbox: &mut Outbox,
+        outbox: &mut Outbox<PgPosition>,
     ) -> Result<PgPosition> {
         let Plan { config, records, .. } = self;
         let all = self.tables(sql).await?;
@@ -123,7 +126,7 @@ impl Plan<'_> {
         types: &mut TypeRegistry,
         writer: Writer<'_>,
         told: &Told<'_>,
-        outbox: &mut Outbox,
+        outbox: &mut Outbox<PgPosition>,
     ) -> Result<PgPosition> {
         let Plan { config, records, .. } = self;
         let mut sources = Vec::with_capacity(tables.len());
@@ -142,7 +145,7 @@ impl Plan<'_> {
             Some((_, name)) => name.clone(),
             None => catalog::export_snapshot(sql).await?,
         };
-        let tell = |event: parallel::Event, outbox: &mut Outbox| match event {
+        let tell = |event: parallel::Event, outbox: &mut Outbox<PgPosition>| match event {
             parallel::Event::Begun(table) => self.table_begun(&ids[table], told, outbox),
             parallel::Event::Ended(table, rows) => self.table_ended(&ids[table], rows, told, outbox),
         };
@@ -152,11 +155,11 @@ impl Plan<'_> {
         Ok(end)
     }
 
-    fn table_begun(&self, id: &TableId, told: &Told<'_>, outbox: &mut Outbox) {
+    fn table_begun(&self, id: &TableId, told: &Told<'_>, outbox: &mut Outbox<PgPosition>) {
         self.records.notice(told.notices.begun(id), told.position.clone(), outbox);
     }
 
-    fn table_ended(&self, id: &TableId, rows: u64, told: &Told<'_>, outbox: &mut Outbox) {
+    fn table_ended(&self, id: &TableId, rows: u64, told: &Told<'_>, outbox: &mut Outbox<PgPosition>) {
         tracing::info!(table = %id, rows, "table read");
         self.records.notice(told.notices.ended(id, rows), told.position.clone(), outbox);
     }
@@ -199,7 +202,7 @@ impl Plan<'_> {
         schema: &Arc<TableSchema>,
         index: usize,
         writer: &mut Writer<'_>,
-        outbox: &mut Outbox,
+        outbox: &mut Outbox<PgPosition>,
     ) -> Result<u64> {
         let (query, positions) = self.select(sql, schema).await?;
         let stream = sql.copy_out(&format!("COPY ({query}) TO STDOUT")).await?;
@@ -293,7 +296,7 @@ impl<'a> Writer<'a> {
         Writer { records, running: position, held: None }
     }
 
-    fn row(&mut self, schema: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox) {
+    fn row(&mut self, schema: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox<PgPosition>) {
         let next = Held { schema: schema.clone(), row, table, first };
         if let Some(held) = self.held.replace(next) {
             let marker = SnapshotMarker::of(held.table == 0, false, held.first, held.table != table);
@@ -302,7 +305,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the last row, and returns the position behind the snapshot.
-    fn finish(mut self, outbox: &mut Outbox) -> PgPosition {
+    fn finish(mut self, outbox: &mut Outbox<PgPosition>) -> PgPosition {
         let mut end = (*self.running).clone();
         end.snapshot = end.snapshot.map(|state| SnapshotState { last: true, completed: true, ..state });
         if let Some(held) = self.held.take() {
@@ -311,7 +314,7 @@ impl<'a> Writer<'a> {
         end
     }
 
-    fn write(&self, held: Held, marker: SnapshotMarker, position: Arc<PgPosition>, outbox: &mut Outbox) {
+    fn write(&self, held: Held, marker: SnapshotMarker, position: Arc<PgPosition>, outbox: &mut Outbox<PgPosition>) {
         let origin = Origin {
             ts_us: position.ts_us.unwrap_or_default(),
             marker,

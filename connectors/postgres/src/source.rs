@@ -11,9 +11,10 @@ use couplet_api::error::Error;
 use couplet_api::own_topic::OwnTopics;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::{Kind, Result};
+use couplet_cdc::Chunk;
 
 use crate::config::{self, PgConfig};
-use crate::feed::{Chunk, Feed, FeedContext};
+use crate::feed::{Feed, FeedContext};
 use crate::offset::PgPosition;
 use crate::record::{Records, Sized, source_partition};
 use crate::wire::{Sql, quoted_literal};
@@ -32,7 +33,7 @@ struct Running {
     feed: Option<Feed>,
     waiting: VecDeque<Sized>,
     /// The chunk that `waiting` came from, until all of it is handed over.
-    chunk: Option<Chunk>,
+    chunk: Option<Chunk<PgPosition>>,
     /// Of the last record handed over: where a new background task takes up.
     position: Option<PgPosition>,
     /// Connection errors since the last record.
@@ -145,7 +146,7 @@ impl Running {
         Ok(())
     }
 
-    fn take(&mut self, mut chunk: Chunk) {
+    fn take(&mut self, mut chunk: Chunk<PgPosition>) {
         self.failures = 0;
         self.waiting.extend(chunk.records.drain(..));
         self.chunk = Some(chunk);

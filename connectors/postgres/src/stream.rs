@@ -9,19 +9,19 @@ use std::time::Duration;
 use couplet_api::Result;
 use couplet_api::error::Error;
 use couplet_api::own_topic::OwnTopics;
-use couplet_cdc::{Channels, Heartbeat, SnapshotRequest, TableId};
+use couplet_cdc::{Channels, Heartbeat, Incremental, Outbox, SnapshotRequest, TableId};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::catalog::{self, Column, Table};
+use crate::chunk::ChunkPlan;
 use crate::config::PgConfig;
 use crate::decode::{Change, Relation, as_debezium_reads, decode};
 use crate::emit::Emitter;
-use crate::feed::Outbox;
-use crate::incremental::Incremental;
+use crate::incremental::incremental;
 use crate::offset::PgPosition;
 use crate::record::Records;
-use crate::schema::TableSchema;
+use crate::schema::{Row, TableSchema};
 use crate::types::{TypeRegistry, relation_length_and_scale};
 use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
@@ -51,7 +51,7 @@ pub(crate) struct Streaming {
     /// Known types.
     pub(crate) types: TypeRegistry,
     /// Where records go.
-    pub(crate) outbox: Outbox,
+    pub(crate) outbox: Outbox<PgPosition>,
     /// Up to where everything is durable.
     pub(crate) confirmed: watch::Receiver<Lsn>,
 }
@@ -72,7 +72,9 @@ struct Loop {
     /// End of the log as the server last said it, with nothing sent since.
     idle_end: Lsn,
     next_xmin: Instant,
-    incremental: Incremental,
+    incremental: Incremental<ChunkPlan, Row>,
+    /// Where the window of its chunk ends in the log, when no rows mark it.
+    place: Option<Lsn>,
     channels: Channels,
     /// Blocking snapshots that wait for the end of the transaction.
     blocking: VecDeque<SnapshotRequest>,
@@ -95,7 +97,8 @@ impl Streaming {
                 self.config.naming.heartbeat_topic(),
                 &self.config.naming.prefix,
             ),
-            incremental: Incremental::new(self.config.clone(), self.records.clone(), &start),
+            incremental: incremental(&self.config, &start),
+            place: None,
             channels: Channels::open(&self.config.signals.channels, &*self.topics).await?,
             blocking: VecDeque::new(),
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
@@ -177,14 +180,14 @@ impl Streaming {
         }
         if let Change::Truncate { relations } = &change {
             let tables = relations.iter().filter_map(|id| state.emitter.relation(*id));
-            tables.for_each(|table| state.incremental.met_truncate(table));
+            tables.for_each(|table| state.incremental.met_truncate(&table.id));
         }
         let committed = matches!(change, Change::Commit { .. });
         let before = self.outbox.records.len();
         state.emitter.on(change, at, &mut self.outbox.records)?;
         self.outbox.count(before);
         if self.outbox.records.len() > before {
-            state.incremental.met(&self.outbox.records[before..]);
+            state.incremental.met(self.outbox.records[before..].iter().map(|(record, _)| record));
             state.told = state.emitter.position().stream_from();
             state.told_at = Instant::now();
             state.idle = false;
@@ -298,7 +301,7 @@ impl Streaming {
     /// Waits for the next thing to do, and does it when it is not to read.
     async fn wait(&mut self, state: &mut Loop) -> Result<()> {
         let beat = state.heartbeat.deadline();
-        if state.incremental.waits() {
+        if state.place.is_some() {
             // A quiet server says only on demand that there is nothing more.
             state.next_status = state.next_status.min(Instant::now() + PING_INTERVAL);
         }
@@ -319,7 +322,7 @@ impl Streaming {
     }
 
     async fn report(&mut self, state: &mut Loop) -> Result<()> {
-        let ask = state.incremental.waits();
+        let ask = state.place.is_some();
         self.tell(state, ask).await
     }
 

@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use couplet_api::Result;
 use couplet_api::error::{Error, ResultExt};
 use couplet_api::spawn::{TaskKind, spawn};
-use couplet_cdc::SnapshotMarker;
+use couplet_cdc::{Outbox, SnapshotMarker};
 use futures::{StreamExt, pin_mut};
 use tokio::sync::mpsc;
 
 use super::{Held, Writer};
 use crate::config::ConnectionConfig;
 use crate::copy;
-use crate::feed::Outbox;
 use crate::offset::PgPosition;
 use crate::schema::{Row, TableSchema};
 use crate::wire::{Sql, quoted_literal, sql_error};
@@ -71,8 +70,8 @@ pub(super) async fn read(
     sources: Vec<Source>,
     threads: usize,
     writer: Writer<'_>,
-    outbox: &mut Outbox,
-    mut tell: impl FnMut(Event, &mut Outbox),
+    outbox: &mut Outbox<PgPosition>,
+    mut tell: impl FnMut(Event, &mut Outbox<PgPosition>),
 ) -> Result<PgPosition> {
     let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
     let mut merge = Merge::new(writer, &sources);
@@ -205,12 +204,12 @@ impl<'a> Merge<'a> {
         !std::mem::replace(&mut self.tables[table].begun, true)
     }
 
-    fn write(&self, held: Held, last: bool, outbox: &mut Outbox) {
+    fn write(&self, held: Held, last: bool, outbox: &mut Outbox<PgPosition>) {
         let marker = SnapshotMarker::of(false, false, held.first, last);
         self.writer.write(held, marker, self.writer.running.clone(), outbox);
     }
 
-    fn rows(&mut self, table: usize, rows: Vec<Row>, outbox: &mut Outbox) {
+    fn rows(&mut self, table: usize, rows: Vec<Row>, outbox: &mut Outbox<PgPosition>) {
         for row in rows {
             let progress = &mut self.tables[table];
             let first = progress.rows == 0;
@@ -223,7 +222,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The number of the table's rows when this was its last part.
-    fn part_done(&mut self, table: usize, outbox: &mut Outbox) -> Option<u64> {
+    fn part_done(&mut self, table: usize, outbox: &mut Outbox<PgPosition>) -> Option<u64> {
         let progress = &mut self.tables[table];
         progress.parts -= 1;
         if progress.parts > 0 {
@@ -238,7 +237,7 @@ impl<'a> Merge<'a> {
         Some(rows)
     }
 
-    fn finish(mut self, outbox: &mut Outbox) -> PgPosition {
+    fn finish(mut self, outbox: &mut Outbox<PgPosition>) -> PgPosition {
         self.writer.held = self.ended.take();
         self.writer.finish(outbox)
     }

@@ -5,23 +5,29 @@ use couplet_cdc::{Action, Signal, SnapshotRequest};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Loop, Streaming};
-use crate::incremental::Parts;
+use crate::chunk::ChunkPlan;
+use crate::incremental::Reader;
+use crate::schema::Row;
 use crate::snapshot;
 use crate::wire::Lsn;
 
 impl Streaming {
-    /// The incremental snapshot, and what it works with.
-    fn parts<'a>(&'a mut self, state: &'a mut Loop, at: Lsn) -> (&'a mut crate::incremental::Incremental, Parts<'a>) {
-        let Streaming { sql, types, outbox, .. } = self;
-        let Loop { emitter, incremental, .. } = state;
-        (incremental, Parts { sql, types, emitter, outbox, at })
+    /// The incremental snapshot, and what it works with while the stream is at `at`.
+    fn reader<'a>(
+        &'a mut self,
+        state: &'a mut Loop,
+        at: Lsn,
+    ) -> (&'a mut couplet_cdc::Incremental<ChunkPlan, Row>, Reader<'a>) {
+        let Streaming { config, records, sql, types, outbox, .. } = self;
+        let Loop { emitter, incremental, place, .. } = state;
+        (incremental, Reader { config, records, sql, types, emitter, outbox, at, place })
     }
 
     /// Takes up an incremental snapshot that was running.
     pub(super) async fn resume_snapshot(&mut self, state: &mut Loop) -> Result<()> {
         let at = state.emitter.position().lsn;
-        let (incremental, mut parts) = self.parts(state, at);
-        incremental.resume_after_restart(&mut parts).await
+        let (incremental, mut reader) = self.reader(state, at);
+        incremental.resume_after_restart(&mut reader).await
     }
 
     /// Does what `signal`, which came while the stream is at `at`, asks for.
@@ -31,32 +37,16 @@ impl Streaming {
             Action::Log(message) => {
                 let offset = state.emitter.position().describe();
                 tracing::info!(id = signal.id, "{}", message.replace("{}", &offset));
-                return Ok(());
+                Ok(())
             }
             Action::Execute(request) if request.blocking => {
                 state.blocking.push_back(request);
-                return Ok(());
-            }
-            _ => {}
-        }
-        let (incremental, mut parts) = self.parts(state, at);
-        match action {
-            Action::Execute(request) => incremental.execute(&signal.id, &request, &mut parts).await,
-            Action::Stop(names) => {
-                incremental.stop(names);
                 Ok(())
             }
-            Action::Pause => {
-                incremental.pause(&mut parts);
-                Ok(())
+            action => {
+                let (incremental, mut reader) = self.reader(state, at);
+                incremental.on_signal(&signal.id, action, &mut reader).await
             }
-            Action::Resume => incremental.resume(&mut parts).await,
-            Action::OpenWindow => {
-                incremental.open_window(&signal.id);
-                Ok(())
-            }
-            Action::CloseWindow => incremental.close_window(&signal.id, &mut parts).await,
-            Action::Log(_) => Ok(()),
         }
     }
 
@@ -74,9 +64,11 @@ impl Streaming {
         if state.emitter.in_transaction() {
             return Ok(());
         }
-        if state.incremental.waits() {
-            let (incremental, mut parts) = self.parts(state, passed);
-            incremental.passed(&mut parts).await?;
+        if state.place.is_some_and(|place| place <= passed) {
+            state.place = None;
+            let (incremental, mut reader) = self.reader(state, passed);
+            let chunk = incremental.chunk().to_owned();
+            incremental.close_window(&chunk, &mut reader).await?;
         }
         while let Some(request) = state.blocking.pop_front() {
             self.blocking_snapshot(&request, state).await?;

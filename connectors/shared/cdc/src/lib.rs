@@ -32,7 +32,10 @@ pub use field::{Check, Field, Group, config_def, invalid, validate};
 pub use filter::{ColumnFilter, Patterns, TableFilter, TableId};
 pub use headers::{ContextHeaders, NEW_KEY, OLD_KEY};
 pub use heartbeat::Heartbeat;
-pub use incremental::{DataCollection, IncrementalOffset, IncrementalState, expanded};
+pub use incremental::{
+    ChunkQuery, ChunkReader, ChunkRow, DataCollection, Dialect, Incremental, IncrementalOffset, KeyColumn, Marks,
+    Planned,
+};
 pub use java_object::{JavaObject, RowKey, java_map_order, java_set_order, key_from_hex, key_to_hex};
 pub use keys::KeyColumns;
 pub use modes::{BinaryMode, DecimalMode, TimeMode};

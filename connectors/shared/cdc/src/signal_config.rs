@@ -8,6 +8,7 @@ use couplet_api::error::Error;
 
 use crate::field::invalid;
 use crate::filter::TableId;
+use crate::incremental::Marks;
 
 /// Signals, and the incremental snapshots that they start.
 #[derive(Debug, Clone)]
@@ -36,6 +37,15 @@ pub struct ChannelConfig {
 }
 
 impl SignalConfig {
+    /// How chunks are marked in the stream.
+    pub fn marks(&self) -> Marks {
+        match self.table {
+            _ if self.read_only => Marks::Places,
+            Some(_) => Marks::Rows { delete: self.delete_marks },
+            None => Marks::None,
+        }
+    }
+
     /// Reads `signal.*`, `incremental.snapshot.*` and `read.only`. `setting` gives a setting or its default, never empty;
     /// `table` reads the name of the signal table.
     ///

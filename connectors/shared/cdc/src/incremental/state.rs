@@ -1,10 +1,4 @@
-//! The state of an incremental snapshot: which tables, how far, which window is open. Pure; the connector reads the rows.
-//!
-//! Chunks of rows are read between two marks in the stream of changes. Rows whose key is met in the stream between them are
-//! left out, since the stream has them newer; the rest follows the second mark. Progress is part of every stored offset,
-//! in Debezium's form, so that a restart goes on behind the last row that was sent.
-//!
-//! Source: `AbstractIncrementalSnapshotContext` of Debezium; Andreakis and Papapanagiotou, "DBLog", 2020.
+//! The state of an incremental snapshot: which tables, how far, which window is open. Pure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,7 +87,7 @@ fn collections_of(list: &str) -> Vec<DataCollection> {
 
 /// The state.
 #[derive(Debug, Default)]
-pub struct IncrementalState {
+pub(super) struct IncrementalState {
     queue: VecDeque<DataCollection>,
     /// The queue as it is stored.
     list: Arc<str>,
@@ -112,7 +106,7 @@ pub struct IncrementalState {
 
 impl IncrementalState {
     /// Takes up where `stored` stands.
-    pub fn load(stored: Option<&IncrementalOffset>) -> Self {
+    pub(super) fn load(stored: Option<&IncrementalOffset>) -> Self {
         let mut state = IncrementalState::default();
         if let Some(stored) = stored {
             state.queue = collections_of(&stored.collections).into();
@@ -131,7 +125,7 @@ impl IncrementalState {
     }
 
     /// What positions say from here on; `None` when nothing is running.
-    pub fn offset(&self) -> Option<Arc<IncrementalOffset>> {
+    pub(super) fn offset(&self) -> Option<Arc<IncrementalOffset>> {
         self.running().then(|| {
             Arc::new(IncrementalOffset {
                 sent: self.sent.clone(),
@@ -143,17 +137,17 @@ impl IncrementalState {
     }
 
     /// Whether any table is still to be read.
-    pub fn running(&self) -> bool {
+    pub(super) fn running(&self) -> bool {
         !self.queue.is_empty()
     }
 
     /// Whether reading is paused.
-    pub const fn paused(&self) -> bool {
+    pub(super) const fn paused(&self) -> bool {
         self.paused
     }
 
     /// Pauses or resumes; `false`: it was so already, or nothing is running.
-    pub fn set_paused(&mut self, paused: bool) -> bool {
+    pub(super) fn set_paused(&mut self, paused: bool) -> bool {
         let changed = self.running() && self.paused != paused;
         if changed {
             self.paused = paused;
@@ -162,27 +156,27 @@ impl IncrementalState {
     }
 
     /// The table that is being read.
-    pub fn current(&self) -> Option<&DataCollection> {
+    pub(super) fn current(&self) -> Option<&DataCollection> {
         self.queue.front()
     }
 
     /// Names of all tables still to be read, the current one first, separated by commas.
-    pub fn names(&self) -> String {
+    pub(super) fn names(&self) -> String {
         self.queue.iter().map(|c| c.id.as_str()).collect::<Vec<_>>().join(",")
     }
 
     /// Name of the signal that asked for it.
-    pub fn correlation_id(&self) -> Option<&str> {
+    pub(super) fn correlation_id(&self) -> Option<&str> {
         self.correlation_id.as_deref()
     }
 
     /// Forgets the name of the signal.
-    pub fn unset_correlation_id(&mut self) {
+    pub(super) fn unset_correlation_id(&mut self) {
         self.correlation_id = None;
     }
 
     /// Adds the tables called `names`, on the signal `id`.
-    pub fn add(&mut self, id: &str, names: Vec<String>, request: &SnapshotRequest) {
+    pub(super) fn add(&mut self, id: &str, names: Vec<String>, request: &SnapshotRequest) {
         for name in names {
             let condition = request.condition(&name).map(|condition| format!("({condition})"));
             self.queue.push_back(DataCollection { id: name, condition, surrogate_key: request.surrogate_key.clone() });
@@ -192,7 +186,7 @@ impl IncrementalState {
     }
 
     /// Takes `name` off the list; `false`: it is not on it.
-    pub fn remove(&mut self, name: &str) -> bool {
+    pub(super) fn remove(&mut self, name: &str) -> bool {
         let before = self.queue.len();
         self.queue.retain(|collection| collection.id != name);
         self.write_list();
@@ -200,7 +194,7 @@ impl IncrementalState {
     }
 
     /// Notes that these tables (regular expressions; none: all) are to be stopped before the next chunk.
-    pub fn request_stop(&mut self, names: Vec<String>) {
+    pub(super) fn request_stop(&mut self, names: Vec<String>) {
         match (self.running(), names.is_empty()) {
             (false, _) => {}
             (true, true) => self.stops.push(".*".to_owned()),
@@ -209,32 +203,32 @@ impl IncrementalState {
     }
 
     /// Takes what [`IncrementalState::request_stop`] noted.
-    pub fn take_stops(&mut self) -> Vec<String> {
+    pub(super) fn take_stops(&mut self) -> Vec<String> {
         std::mem::take(&mut self.stops)
     }
 
     /// Goes on with the next table.
-    pub fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         self.queue.pop_front();
         (self.read, self.sent, self.maximum) = (None, None, None);
         self.write_list();
     }
 
     /// Begins a chunk and returns its id.
-    pub fn start_chunk(&mut self) -> &str {
+    pub(super) fn start_chunk(&mut self) -> &str {
         self.chunk.insert(uuid::Uuid::new_v4().to_string())
     }
 
     /// Opens the window of the chunk whose mark is called `id`. A mark of another chunk, seen again after a restart, is
     /// ignored.
-    pub fn open_window(&mut self, id: &str) {
+    pub(super) fn open_window(&mut self, id: &str) {
         if self.expects(id) {
             self.window_open = true;
         }
     }
 
     /// Closes the window; `false`: the mark is not the current chunk's.
-    pub fn close_window(&mut self, id: &str) -> bool {
+    pub(super) fn close_window(&mut self, id: &str) -> bool {
         let expected = self.expects(id);
         if expected {
             self.window_open = false;
@@ -247,32 +241,32 @@ impl IncrementalState {
     }
 
     /// Whether keys met in the stream are to be left out of the window.
-    pub const fn window_is_open(&self) -> bool {
+    pub(super) const fn window_is_open(&self) -> bool {
         self.window_open
     }
 
     /// Key of the last row read; `None` before the first chunk of a table.
-    pub fn read_up_to(&self) -> Option<&RowKey> {
+    pub(super) fn read_up_to(&self) -> Option<&RowKey> {
         self.read.as_deref()
     }
 
-    /// Notes the key of the last row of a chunk.
-    pub fn set_read(&mut self, key: RowKey) {
-        self.read = Some(Arc::new(key));
+    /// Notes the key of the last row of a chunk; `None`: none is read yet.
+    pub(super) fn set_read(&mut self, key: Option<RowKey>) {
+        self.read = key.map(Arc::new);
     }
 
     /// Notes that the row with this key was sent.
-    pub fn set_sent(&mut self, key: RowKey) {
+    pub(super) fn set_sent(&mut self, key: RowKey) {
         self.sent = Some(Arc::new(key));
     }
 
     /// Largest key of the table.
-    pub fn maximum(&self) -> Option<&RowKey> {
+    pub(super) fn maximum(&self) -> Option<&RowKey> {
         self.maximum.as_deref()
     }
 
     /// Notes the largest key of the table.
-    pub fn set_maximum(&mut self, key: RowKey) {
+    pub(super) fn set_maximum(&mut self, key: RowKey) {
         self.maximum = Some(Arc::new(key));
     }
 }
@@ -282,7 +276,7 @@ impl IncrementalState {
 ///
 /// # Errors
 /// The expression that is none.
-pub fn expanded(wanted: &[String], tables: &[String]) -> Result<Vec<String>, String> {
+pub(super) fn expanded(wanted: &[String], tables: &[String]) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::new();
     for expression in wanted {
         let regex = regex::Regex::new(&format!("^(?:{expression})$"))
@@ -326,7 +320,7 @@ mod tests {
     fn progress_survives_a_restart_in_debeziums_form() {
         let mut state = running();
         state.set_maximum(vec![JavaObject::Integer(10)]);
-        state.set_read(vec![JavaObject::Integer(8)]);
+        state.set_read(Some(vec![JavaObject::Integer(8)]));
         state.set_sent(vec![JavaObject::Integer(4)]);
         let offset = state.offset().expect("running");
         let map = OffsetMap::new(offset.entries());
