@@ -71,6 +71,29 @@ pub trait OwnTopic: Send + Sync {
     /// # Errors
     /// When it may not be there.
     async fn append(&self, key: Option<Bytes>, value: Option<Bytes>) -> Result<()>;
+
+    /// Follows the topic from where the group `group.id` of what reads stands, or from where `auto.offset.reset` says. The
+    /// follower is no member of the group: nobody takes the partition from it.
+    ///
+    /// # Errors
+    /// When no follower can be made.
+    async fn follow(self: Arc<Self>) -> Result<Box<dyn Follower>>;
+}
+
+/// Reads a topic as it grows, and remembers for a group how far it is done with.
+#[async_trait]
+pub trait Follower: Send {
+    /// Waits for the next record. Cancel-safe.
+    ///
+    /// # Errors
+    /// When reading cannot go on; another follower may be tried.
+    async fn next(&mut self) -> Result<OwnRecord>;
+
+    /// Commits that followers of the group begin at offset `next`.
+    ///
+    /// # Errors
+    /// When it may not be stored.
+    async fn commit(&mut self, next: i64) -> Result<()>;
 }
 
 /// Opens topics of a connector's own.

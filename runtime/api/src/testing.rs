@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::data::{OffsetMap, SinkRecord};
-use crate::own_topic::{OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
+use crate::own_topic::{Follower, OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use crate::sink::ErrantRecordReporter;
 use crate::source::OffsetReader;
 use crate::{Error, Result};
@@ -49,14 +50,32 @@ impl OffsetReader for MemoryOffsets {
     }
 }
 
-/// A topic in memory; `None` while it is missing.
+/// A topic in memory.
 #[derive(Debug, Default)]
-pub struct MemoryTopic(pub Mutex<Option<Vec<OwnRecord>>>);
+pub struct MemoryTopic {
+    /// `None` while it is missing.
+    records: Mutex<Option<Vec<OwnRecord>>>,
+    appended: Notify,
+    /// Where the only group goes on; at first at the beginning.
+    committed: AtomicI64,
+}
+
+impl MemoryTopic {
+    /// The offset that the group committed.
+    pub fn committed(&self) -> i64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    fn record(&self, offset: i64) -> Option<OwnRecord> {
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.as_ref()?.get(usize::try_from(offset).ok()?).cloned()
+    }
+}
 
 #[async_trait]
 impl OwnTopic for MemoryTopic {
     async fn state(&self) -> Result<TopicState> {
-        Ok(match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        Ok(match &*self.records.lock().unwrap_or_else(PoisonError::into_inner) {
             None => TopicState::Missing,
             Some(records) if records.is_empty() => TopicState::Empty,
             Some(_) => TopicState::Written,
@@ -64,20 +83,50 @@ impl OwnTopic for MemoryTopic {
     }
 
     async fn create(&self, _configs: &[(&str, &str)]) -> Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
         Ok(())
     }
 
     async fn read(&self, on_record: OnOwnRecord<'_>) -> Result<()> {
-        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
         records.into_iter().try_for_each(on_record)
     }
 
     async fn append(&self, key: Option<Bytes>, value: Option<Bytes>) -> Result<()> {
-        let mut topic = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut topic = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let records = topic.get_or_insert_default();
         let offset = i64::try_from(records.len()).unwrap_or(i64::MAX);
         records.push(OwnRecord { offset, key, value });
+        self.appended.notify_waiters();
+        Ok(())
+    }
+
+    async fn follow(self: Arc<Self>) -> Result<Box<dyn Follower>> {
+        let next = self.committed();
+        Ok(Box::new(MemoryFollower { topic: self, next }))
+    }
+}
+
+struct MemoryFollower {
+    topic: Arc<MemoryTopic>,
+    next: i64,
+}
+
+#[async_trait]
+impl Follower for MemoryFollower {
+    async fn next(&mut self) -> Result<OwnRecord> {
+        loop {
+            let appended = self.topic.appended.notified();
+            if let Some(record) = self.topic.record(self.next) {
+                self.next += 1;
+                return Ok(record);
+            }
+            appended.await;
+        }
+    }
+
+    async fn commit(&mut self, next: i64) -> Result<()> {
+        self.topic.committed.store(next, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -1,18 +1,24 @@
 //! Topics that a connector keeps for itself.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use couplet_api::own_topic::{OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
+use couplet_api::data::TopicPartition;
+use couplet_api::own_topic::{Follower, OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use couplet_api::{Error, Kind, Result};
 use tokio::sync::{mpsc, watch};
 
-use crate::clients::{ClientSettings, End, Positions, Producer, Role, TopicSpec};
+use crate::clients::{
+    ClientSettings, ConsumedRecord, Consumer, ConsumerEvent, End, NativeConfig, Positions, Producer, Role, TopicSpec,
+};
 use crate::log::{LogClients, STALL_TIMEOUT, write_all};
 
 /// Records that wait between the reader's thread and who takes them.
 const WAITING_MAX: usize = 256;
+/// Records that a follower is handed at a time.
+const FOLLOWED_MAX: usize = 64;
 
 /// Opens topics with clients of their own, which live as long as the topic is held.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,16 +28,17 @@ pub struct KafkaTopics;
 impl OwnTopics for KafkaTopics {
     async fn open(&self, name: &str, clients: &TopicClients) -> Result<Arc<dyn OwnTopic>> {
         let producer = ClientSettings::new(clients.producer.clone()).native(Role::Producer)?;
-        let consumer = ClientSettings::new(clients.consumer.clone());
-        consumer.native(Role::Consumer)?;
-        let clients = LogClients::with(move || Producer::new(&producer), consumer);
-        Ok(Arc::new(KafkaTopic { name: name.to_owned(), clients }))
+        let settings = ClientSettings::new(clients.consumer.clone());
+        let consumer = settings.native(Role::Consumer)?;
+        let clients = LogClients::with(move || Producer::new(&producer), settings);
+        Ok(Arc::new(KafkaTopic { name: name.to_owned(), clients, consumer }))
     }
 }
 
 struct KafkaTopic {
     name: String,
     clients: Arc<LogClients>,
+    consumer: NativeConfig,
 }
 
 impl KafkaTopic {
@@ -101,9 +108,8 @@ impl OwnTopic for KafkaTopic {
             &self.name,
             1,
             Box::new(move |record| {
-                let record = OwnRecord { offset: record.offset, key: record.key, value: record.value };
                 // Nobody waits for it any more when this fails.
-                let _ = sender.blocking_send(record);
+                let _ = sender.blocking_send(own_record(record));
             }),
         )?;
         let outcome = self.take(followed.positions(), records, end, on_record).await;
@@ -119,4 +125,44 @@ impl OwnTopic for KafkaTopic {
         let topic = producer.topic(&self.name.as_str().into())?;
         write_all(&producer, &topic, Some(0), &[(key, value)]).await
     }
+
+    async fn follow(self: Arc<Self>) -> Result<Box<dyn Follower>> {
+        let partition = TopicPartition::new(self.name.as_str(), 0);
+        let consumer = Consumer::new(&self.consumer, FOLLOWED_MAX)?;
+        consumer.assign(std::slice::from_ref(&partition))?;
+        Ok(Box::new(KafkaFollower { partition, consumer, waiting: VecDeque::new() }))
+    }
+}
+
+/// A consumer that was given the partition by us, not by the group's coordinator.
+struct KafkaFollower {
+    partition: TopicPartition,
+    consumer: Consumer,
+    waiting: VecDeque<OwnRecord>,
+}
+
+#[async_trait]
+impl Follower for KafkaFollower {
+    async fn next(&mut self) -> Result<OwnRecord> {
+        loop {
+            if let Some(record) = self.waiting.pop_front() {
+                return Ok(record);
+            }
+            match self.consumer.recv().await {
+                Some(ConsumerEvent::Records(batch)) => self.waiting.extend(batch.records.into_iter().map(own_record)),
+                Some(ConsumerEvent::Failed(error)) => return Err(error),
+                // Of a group that it is no member of.
+                Some(ConsumerEvent::Assigned(_) | ConsumerEvent::Revoked { .. } | ConsumerEvent::Sought(_)) => {}
+                None => return Err(Error::fatal(format!("the reader of {} has ended", self.partition))),
+            }
+        }
+    }
+
+    async fn commit(&mut self, next: i64) -> Result<()> {
+        self.consumer.commit([(self.partition.clone(), next)].into()).await
+    }
+}
+
+fn own_record(record: ConsumedRecord) -> OwnRecord {
+    OwnRecord { offset: record.offset, key: record.key, value: record.value }
 }

@@ -3,10 +3,11 @@
 mod broker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use couplet_api::config::Props;
-use couplet_api::own_topic::{OwnTopic, OwnTopics, TopicClients, TopicState};
+use couplet_api::own_topic::{Follower, OwnTopic, OwnTopics, TopicClients, TopicState};
 use couplet_api::{Error, Kind};
 use couplet_kafka::KafkaTopics;
 use couplet_kafka::clients::{Admin, ClientSettings};
@@ -15,6 +16,8 @@ use broker::{for_each_broker, unique};
 
 /// More records than wait between the client's thread and the reader.
 const RECORDS: i64 = 300;
+/// Longest wait for a record.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn clients(bootstrap: &str) -> TopicClients {
     let props = Props::from_iter([("bootstrap.servers", bootstrap)]);
@@ -69,6 +72,50 @@ async fn what_is_appended_is_read_in_order_as_often_as_asked() {
         let admin = Admin::new(&settings).expect("an admin");
         assert_eq!(admin.partition_count(&name).await.expect("described"), Some(1));
         admin.delete_topic(&name).await.expect("deleted");
+    })
+    .await;
+}
+
+/// A topic whose readers belong to `group`.
+async fn open_for(bootstrap: &str, name: &str, group: &str) -> Arc<dyn OwnTopic> {
+    let mut clients = clients(bootstrap);
+    clients.consumer.set("group.id", group);
+    clients.consumer.set("auto.offset.reset", "earliest");
+    KafkaTopics.open(name, &clients).await.expect("opens")
+}
+
+async fn next_value(follower: &mut dyn Follower) -> String {
+    let record = tokio::time::timeout(PATIENCE, follower.next()).await.expect("a record in time").expect("a record");
+    String::from_utf8(record.value.expect("a value").to_vec()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_goes_on_where_its_group_stands() {
+    for_each_broker(async |bootstrap| {
+        let (name, group) = (unique("followed"), unique("group"));
+        let topic = open_for(&bootstrap, &name, &group).await;
+        topic.create(&[]).await.expect("created");
+        for text in ["a", "b", "c"] {
+            topic.append(None, Some(Bytes::from(text))).await.expect("appended");
+        }
+        let mut first = topic.clone().follow().await.expect("a follower");
+        assert_eq!(next_value(&mut *first).await, "a", "a group that committed nothing begins at the beginning");
+        assert_eq!(next_value(&mut *first).await, "b");
+        first.commit(1).await.expect("committed");
+        drop(first);
+        let mut second = topic.clone().follow().await.expect("a follower");
+        assert_eq!(next_value(&mut *second).await, "b", "what was read and not committed comes again");
+        assert_eq!(next_value(&mut *second).await, "c");
+        second.commit(3).await.expect("committed");
+        topic.append(None, Some(Bytes::from("d"))).await.expect("appended");
+        assert_eq!(next_value(&mut *second).await, "d", "what is appended meanwhile comes");
+        let other = open_for(&bootstrap, &name, &unique("group")).await;
+        let mut other = other.follow().await.expect("a follower");
+        assert_eq!(next_value(&mut *other).await, "a", "another group has a position of its own");
+        let mut third = topic.clone().follow().await.expect("a follower");
+        assert_eq!(next_value(&mut *third).await, "d");
+        let settings = ClientSettings::new(Props::from_iter([("bootstrap.servers", bootstrap.as_str())]));
+        Admin::new(&settings).expect("an admin").delete_topic(&name).await.expect("deleted");
     })
     .await;
 }

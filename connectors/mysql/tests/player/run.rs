@@ -11,7 +11,7 @@ use couplet_api::connector::SourcePlugin;
 use couplet_api::converter::{Converter, HeaderConverter};
 use couplet_api::data::{Datum, OffsetMap, SourceRecord};
 use couplet_api::error::Disposition;
-use couplet_api::own_topic::{OnOwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
+use couplet_api::own_topic::{Follower, OnOwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::testing::{MemoryOffsets, MemoryTopics};
@@ -321,6 +321,10 @@ impl OwnTopic for Kept {
 
     async fn read(&self, on_record: OnOwnRecord<'_>) -> Result<(), Error> {
         self.kept.read(on_record).await
+    }
+
+    async fn follow(self: Arc<Self>) -> Result<Box<dyn Follower>, Error> {
+        self.kept.clone().follow().await
     }
 
     async fn append(&self, key: Option<Bytes>, value: Option<Bytes>) -> Result<(), Error> {
