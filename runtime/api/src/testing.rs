@@ -133,13 +133,19 @@ impl Follower for MemoryFollower {
 
 /// Topics in memory, by name; settings of clients are not looked at.
 #[derive(Debug, Default)]
-pub struct MemoryTopics(pub Mutex<BTreeMap<String, Arc<MemoryTopic>>>);
+pub struct MemoryTopics(Mutex<BTreeMap<String, Arc<MemoryTopic>>>);
+
+impl MemoryTopics {
+    /// The topic `name`.
+    pub fn topic(&self, name: &str) -> Arc<MemoryTopic> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone()
+    }
+}
 
 #[async_trait]
 impl OwnTopics for MemoryTopics {
     async fn open(&self, name: &str, _clients: &TopicClients) -> Result<Arc<dyn OwnTopic>> {
-        let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(topics.entry(name.to_owned()).or_default().clone())
+        Ok(self.topic(name))
     }
 }
 

@@ -128,6 +128,10 @@ impl OwnTopic for KafkaTopic {
 
     async fn follow(self: Arc<Self>) -> Result<Box<dyn Follower>> {
         let partition = TopicPartition::new(self.name.as_str(), 0);
+        let partitions = self.clients.admin()?.partition_count(&self.name).await?.unwrap_or(1);
+        if partitions > 1 {
+            tracing::warn!(topic = self.name, partitions, "only the first partition of this topic is read");
+        }
         let consumer = Consumer::new(&self.consumer, FOLLOWED_MAX)?;
         consumer.assign(std::slice::from_ref(&partition))?;
         Ok(Box::new(KafkaFollower { partition, consumer, waiting: VecDeque::new() }))

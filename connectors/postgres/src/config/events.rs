@@ -79,7 +79,7 @@ pub(super) const EVENTS: &[Field] = &[
         Medium,
         (Width::Long, "Enabled channels names"),
         Check::With(checks::signal_channels),
-        "Where signals come from: source (the signal table), file. There is no JMX here.",
+        "Where signals come from: source (the signal table), kafka, file. There is no JMX here.",
     ),
     row(
         "topic.naming.strategy",

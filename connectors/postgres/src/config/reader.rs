@@ -120,7 +120,7 @@ impl Reader<'_> {
             queue_bytes: if queue == 0 { QUEUE_BYTES } else { queue },
             table_limit: (limit > 0).then(|| (limit, self.name("guardrail.collections.limit.action") == "fail")),
             skip_unchanged: self.flag("skip.messages.without.change"),
-            signals: SignalConfig::new(|key| self.opt(key), parsed)?,
+            signals: SignalConfig::new(self.0, |key| self.opt(key), parsed)?,
             notifications: NotificationConfig::new(self.0),
         })
     }

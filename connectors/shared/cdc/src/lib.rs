@@ -22,6 +22,7 @@ mod signal;
 mod signal_channels;
 mod signal_config;
 mod signal_file;
+mod signal_topic;
 mod snapshot;
 pub mod time;
 mod transaction;
@@ -49,6 +50,7 @@ pub use semantic::*;
 pub use signal::{Action, Condition, Signal, SnapshotRequest};
 pub use signal_channels::Channels;
 pub use signal_config::{ChannelConfig, SignalConfig};
+pub use signal_topic::SignalTopicConfig;
 pub use snapshot::{SnapshotMarker, source_schema};
 pub use transaction::{TransactionTopic, transaction_block_schema};
 

@@ -1,5 +1,7 @@
 //! The channels that signals come through besides the signal table.
 
+use std::time::Duration;
+
 use couplet_api::Result;
 use couplet_api::own_topic::OwnTopics;
 use tokio::time::{Instant, sleep_until};
@@ -7,13 +9,16 @@ use tokio::time::{Instant, sleep_until};
 use crate::signal::Signal;
 use crate::signal_config::ChannelConfig;
 use crate::signal_file::SignalFile;
+use crate::signal_topic::SignalTopic;
 
 /// Gives signals out as they come.
 pub struct Channels {
     file: Option<SignalFile>,
-    config: ChannelConfig,
-    /// When to look at the file.
+    /// How often it is looked at.
+    interval: Duration,
+    /// When to look at it.
     next: Instant,
+    topic: Option<SignalTopic>,
 }
 
 impl Channels {
@@ -21,29 +26,38 @@ impl Channels {
     ///
     /// # Errors
     /// [`couplet_api::Kind::Config`] for settings of clients that cannot be used.
-    #[expect(clippy::unused_async, reason = "a topic is opened here")]
-    pub async fn open(config: &ChannelConfig, _topics: &dyn OwnTopics) -> Result<Self> {
+    pub async fn open(config: &ChannelConfig, topics: &dyn OwnTopics) -> Result<Self> {
+        let topic = match &config.kafka {
+            Some(kafka) => Some(SignalTopic::open(kafka.clone(), topics).await?),
+            None => None,
+        };
         let file = config.file.as_ref().map(SignalFile::new);
-        Ok(Channels { file, config: config.clone(), next: Instant::now() })
+        Ok(Channels { file, interval: config.interval, next: Instant::now(), topic })
     }
 
     /// Waits until [`Channels::take`] may have something to give; for ever when no channel is enabled. Cancel-safe.
     pub async fn ready(&mut self) {
-        match self.file {
-            Some(_) => sleep_until(self.next).await,
-            None => std::future::pending().await,
+        let Channels { file, next, topic, .. } = self;
+        let of_topic = async {
+            match topic {
+                Some(topic) => topic.ready().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = of_topic => {}
+            () = sleep_until(*next), if file.is_some() => {}
         }
     }
 
     /// Takes the signals that came, which may be none. They count as done when [`Channels::ready`] or this is called again.
     /// Not cancel-safe: what was taken from a channel would be lost.
     pub async fn take(&mut self) -> Vec<Signal> {
-        match &self.file {
-            Some(file) if self.next <= Instant::now() => {
-                self.next = Instant::now() + self.config.interval;
-                file.take().await
-            }
-            _ => Vec::new(),
+        let mut signals = self.topic.as_mut().map(SignalTopic::take).unwrap_or_default();
+        if let Some(file) = self.file.as_ref().filter(|_| self.next <= Instant::now()) {
+            self.next = Instant::now() + self.interval;
+            signals.extend(file.take().await);
         }
+        signals
     }
 }

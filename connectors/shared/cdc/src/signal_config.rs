@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use couplet_api::Result;
+use couplet_api::config::Props;
 use couplet_api::error::Error;
 
 use crate::field::invalid;
 use crate::filter::TableId;
 use crate::incremental::Marks;
+use crate::signal_topic::SignalTopicConfig;
 
 /// Signals, and the incremental snapshots that they start.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub struct ChannelConfig {
     pub file: Option<PathBuf>,
     /// How often it is looked at.
     pub interval: Duration,
+    /// The topic that signals are taken from.
+    pub kafka: Option<SignalTopicConfig>,
 }
 
 impl SignalConfig {
@@ -46,12 +50,13 @@ impl SignalConfig {
         }
     }
 
-    /// Reads `signal.*`, `incremental.snapshot.*` and `read.only`. `setting` gives a setting or its default, never empty;
-    /// `table` reads the name of the signal table.
+    /// Reads `signal.*`, `incremental.snapshot.*` and `read.only` out of `props`. `setting` gives a setting or its default,
+    /// never empty; `table` reads the name of the signal table.
     ///
     /// # Errors
-    /// [`couplet_api::Kind::Config`] for a number out of range.
+    /// [`couplet_api::Kind::Config`] for a number out of range, and for a Kafka channel that cannot be used.
     pub fn new<'a>(
+        props: &Props,
         setting: impl Fn(&str) -> Option<&'a str>,
         table: impl FnOnce(&str) -> TableId,
     ) -> Result<SignalConfig> {
@@ -75,6 +80,10 @@ impl SignalConfig {
             channels: ChannelConfig {
                 file: channel("file").then(|| setting("signal.file").unwrap_or("file-signals.txt").into()),
                 interval: Duration::from_millis(number("signal.poll.interval.ms")?),
+                kafka: match channel("kafka") {
+                    true => Some(SignalTopicConfig::new(props, setting("topic.prefix").unwrap_or_default())?),
+                    false => None,
+                },
             },
             delete_marks: is("incremental.snapshot.watermarking.strategy", "insert_delete"),
             read_only: is("read.only", "true"),
@@ -85,13 +94,11 @@ impl SignalConfig {
 
 #[cfg(test)]
 mod tests {
-    use couplet_api::config::Props;
-
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<SignalConfig> {
         let props = Props::from_iter(pairs.iter().copied());
-        SignalConfig::new(|key| props.get(key), |name| TableId::new("s", name))
+        SignalConfig::new(&props, |key| props.get(key), |name| TableId::new("s", name))
     }
 
     #[test]
