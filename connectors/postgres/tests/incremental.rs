@@ -4,12 +4,15 @@
 mod bench;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, context, plugin};
 use couplet_api::config::Props;
 use couplet_api::data::{OffsetMap, SourceRecord, Value};
-use couplet_api::source::{Durable, SourceBatch, SourceTask};
+use couplet_api::own_topic::OwnTopic;
+use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
+use couplet_api::testing::MemoryTopics;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,8 +50,13 @@ struct Running {
 
 impl Running {
     async fn start(props: &Props, stored: Option<OffsetMap>) -> Self {
+        Self::start_with(props, stored, Arc::default()).await
+    }
+
+    async fn start_with(props: &Props, stored: Option<OffsetMap>, topics: Arc<MemoryTopics>) -> Self {
         let mut task = plugin().task();
-        task.start(props, context(stored.clone())).await.expect("the task starts");
+        let context = SourceTaskContext { topics, ..context(stored.clone()) };
+        task.start(props, context).await.expect("the task starts");
         Running { task, stored }
     }
 
@@ -230,5 +238,62 @@ async fn a_file_can_ask_for_a_blocking_snapshot() {
     assert_eq!(field(last, "after", "v").and_then(Value::as_str), Some("streamed"));
     running.stop().await;
     std::fs::remove_file(&path).expect("the file is removed");
+    bench.drop().await;
+}
+
+async fn send(topic: &dyn OwnTopic, key: &str, value: &str) {
+    topic.append(Some(key.to_owned().into()), Some(value.to_owned().into())).await.expect("a signal");
+}
+
+/// Debezium's examples: data is an object, and not needed by a pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_of_a_topic_are_done_once() {
+    const ROWS: usize = 20_000;
+    let Some(bench) = bench("topic", ROWS).await else { return };
+    let topics = Arc::new(MemoryTopics::default());
+    let topic = topics.topic("asked");
+    topic.create(&[]).await.expect("a topic");
+    let more = [
+        ("signal.enabled.channels", "kafka"),
+        ("signal.kafka.topic", "asked"),
+        ("signal.kafka.bootstrap.servers", "none:9092"),
+    ];
+    let props = props(&bench, &more);
+    let mut running = Running::start_with(&props, None, topics.clone()).await;
+    let execute = r#"{"id": "go", "type": "execute-snapshot", "data": {"data-collections": ["public.t"]}}"#;
+    send(&*topic, "another", execute).await;
+    // A row of the table asks for nothing: only its marks count.
+    bench.run(EXECUTE).await;
+    bench.run("INSERT INTO t VALUES (-1, 'streamed')").await;
+    let streamed = running.until(|record| field(record, "after", "v").is_some()).await;
+    assert_eq!(field(streamed.last().expect("a record"), "after", "v").and_then(Value::as_str), Some("streamed"));
+    send(&*topic, "c", execute).await;
+    send(&*topic, "c", r#"{"id": "p", "type": "pause-snapshot"}"#).await;
+    let is = |kind: &'static str| move |record: &SourceRecord| notice(record).as_deref() == Some(kind);
+    let mut all = running.until(is("PAUSED")).await;
+    send(&*topic, "c", r#"{"id": "r", "type": "resume-snapshot", "data": {}}"#).await;
+    all.extend(running.until(is("RESUMED")).await);
+    all.extend(running.until(|record| &*record.record.topic == "c.public.t").await);
+    let stop = r#"{"id": "s", "type": "stop-snapshot", "data": {"type": "INCREMENTAL"}}"#;
+    send(&*topic, "c", stop).await;
+    all.extend(running.until(is("ABORTED")).await);
+    let mut kinds: Vec<String> = all.iter().filter_map(notice).collect();
+    kinds.retain(|kind| kind != "IN_PROGRESS");
+    assert_eq!(kinds, ["STARTED", "PAUSED", "RESUMED", "COMPLETED", "ABORTED"]);
+    let rows = all.iter().filter(|record| &*record.record.topic == "c.public.t").count();
+    assert!(rows < ROWS, "it was stopped");
+    let done = async {
+        while topic.committed() < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, done).await.expect("the last signal is done");
+    let stored = running.stop().await;
+    let mut running = Running::start_with(&props, stored, topics).await;
+    bench.run("INSERT INTO t VALUES (-2, 'again')").await;
+    let again = |record: &SourceRecord| field(record, "after", "v").and_then(Value::as_str) == Some("again");
+    let rest = running.until(again).await;
+    assert!(rest.iter().all(|record| notice(record).is_none_or(|kind| kind == "SKIPPED")), "no signal comes twice");
+    running.stop().await;
     bench.drop().await;
 }

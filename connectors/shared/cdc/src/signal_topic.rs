@@ -19,12 +19,11 @@ use crate::signal::Signal;
 /// Signals that wait to be taken.
 const WAITING_MAX: usize = 64;
 /// Pause before a topic that is missing, or cannot be read, is tried again; doubled up to the longest.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long a position behind records that are no signals of ours may wait to be committed: Kafka's
-/// `auto.commit.interval.ms`.
-const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a position behind records that are no signals of ours may wait to be committed.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Offset in front of all.
 const NONE: i64 = -1;
 
@@ -381,7 +380,7 @@ mod tests {
         assert!(missing.contains("signal.kafka.bootstrap.servers"), "{missing}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn signals_come_once_and_are_committed_when_they_are_done() {
         let topics = MemoryTopics::default();
         let config = config(&[]).expect("valid");
@@ -487,7 +486,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_fails_is_tried_again_and_nothing_comes_twice() {
         let memory = Arc::new(MemoryTopic::default());
         let faults = Mutex::new(vec!["next", "commit", "next", "follow", "state"]);
