@@ -100,11 +100,6 @@ pub(super) fn replica_identities(value: Option<&str>, _props: &Props) -> Option<
     })
 }
 
-/// `signal.enabled.channels`: channels that are there; `jmx` and `in-process` have nothing to come through here.
-pub(super) fn signal_channels(value: Option<&str>, _props: &Props) -> Option<String> {
-    couplet_cdc::unknown_channel(value, &["source", "kafka", "file", "jmx", "in-process"])
-}
-
 /// `topic.naming.strategy`: a class that is built.
 pub(super) fn topic_naming(value: Option<&str>, _props: &Props) -> Option<String> {
     let value = value?.trim();

@@ -78,7 +78,7 @@ pub(super) const EVENTS: &[Field] = &[
         Some("source"),
         Medium,
         (Width::Long, "Enabled channels names"),
-        Check::With(checks::signal_channels),
+        Check::With(couplet_cdc::check_signal_channels),
         "Where signals come from: source (the signal table), kafka, file. There is no JMX here.",
     ),
     row(

@@ -325,7 +325,7 @@ mod tests {
             (
                 "signal.enabled.channels",
                 "source,pigeon",
-                "The 'signal.enabled.channels' value is invalid: pigeon is not one of source, file",
+                "The 'signal.enabled.channels' value is invalid: pigeon is not one of source, kafka, file",
             ),
             (
                 "notification.enabled.channels",

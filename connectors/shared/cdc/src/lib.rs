@@ -49,7 +49,7 @@ pub use outbox::{Chunk, Outbox, Room};
 pub use semantic::*;
 pub use signal::{Action, Condition, Signal, SnapshotRequest};
 pub use signal_channels::Channels;
-pub use signal_config::{ChannelConfig, SignalConfig};
+pub use signal_config::{ChannelConfig, SignalConfig, check_signal_channels};
 pub use signal_topic::SignalTopicConfig;
 pub use snapshot::{SnapshotMarker, source_schema};
 pub use transaction::{TransactionTopic, transaction_block_schema};

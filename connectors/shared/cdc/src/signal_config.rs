@@ -10,7 +10,13 @@ use couplet_api::error::Error;
 use crate::field::invalid;
 use crate::filter::TableId;
 use crate::incremental::Marks;
+use crate::notification::unknown_channel;
 use crate::signal_topic::SignalTopicConfig;
+
+/// Checks `signal.enabled.channels`: channels that are there; `jmx` and `in-process` have nothing to come through here.
+pub fn check_signal_channels(value: Option<&str>, _props: &Props) -> Option<String> {
+    unknown_channel(value, &["source", "kafka", "file", "jmx", "in-process"])
+}
 
 /// Signals, and the incremental snapshots that they start.
 #[derive(Debug, Clone)]
