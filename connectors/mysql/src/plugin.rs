@@ -102,3 +102,19 @@ impl SourcePlugin for MyPlugin {
         Some(ExactlyOnceSupport::Supported)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_defined_once() {
+        for flavour in [Flavour::MySql, Flavour::MariaDb] {
+            // Panics at a key that is there twice.
+            let definition = MyPlugin { flavour }.config_def();
+            for key in ["database.hostname", "topic.prefix", "schema.history.internal"] {
+                assert!(definition.key(key).is_some(), "{key}");
+            }
+        }
+    }
+}
