@@ -7,7 +7,7 @@ use couplet_api::Result;
 use couplet_api::data::{OffsetMap, Position as _};
 use couplet_cdc::TableId;
 use couplet_mysql_schema::history::{GtidOrder, HistoryRecord, HistoryStore, Recovery};
-use couplet_mysql_schema::{Capture, Ddl, Dialect, SchemaChange, Tables};
+use couplet_mysql_schema::{Capture, Ddl, Dialect, SchemaChange, Table, Tables};
 
 use crate::config::MyConfig;
 use crate::flavour::Flavour;
@@ -15,12 +15,16 @@ use crate::gtid::GtidSet;
 use crate::offset::MyPosition;
 use crate::record::Records;
 use crate::schema::TableSchema;
+use crate::snapshot::Told;
 
 /// Databases of the server itself.
 const BUILT_IN: [&str; 4] = ["mysql", "performance_schema", "sys", "information_schema"];
 
 /// Whether changes of `table` are captured.
 pub(crate) fn is_captured(config: &MyConfig, table: &TableId) -> bool {
+    if config.signals.table.as_ref() == Some(table) {
+        return true;
+    }
     !(config.ignore_builtin && is_built_in(&table.schema)) && config.tables.includes(table)
 }
 
@@ -49,6 +53,8 @@ pub(crate) struct Definitions {
     ddl: Ddl,
     capture: Capture,
     plans: HashMap<TableId, Arc<TableSchema>>,
+    /// What the initial snapshot of this task told of tables.
+    told: Vec<Told>,
 }
 
 impl Definitions {
@@ -80,7 +86,18 @@ impl Definitions {
             tables: Tables::new(ignore_case),
             capture,
             plans: HashMap::new(),
+            told: Vec::new(),
         }
+    }
+
+    /// Remembers what the initial snapshot told.
+    pub(crate) fn remember(&mut self, told: Vec<Told>) {
+        self.told = told;
+    }
+
+    /// What of that was about one of `tables`.
+    pub(crate) fn told_of(&self, tables: &[TableId]) -> Vec<Told> {
+        self.told.iter().filter(|told| told.table().is_some_and(|table| tables.contains(table))).cloned().collect()
     }
 
     /// Whether the history holds anything.
@@ -146,6 +163,11 @@ impl Definitions {
             changes: Some(change.changes.clone()),
         };
         self.store.append(&record).await
+    }
+
+    /// The definition of `id`; `None`: the table is not known.
+    pub(crate) fn table(&self, id: &TableId) -> Option<&Arc<Table>> {
+        self.tables.get(id)
     }
 
     /// The plan for the records of `id`; `None`: the table is not known.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use couplet_api::Result;
 use couplet_api::data::Value;
 use couplet_api::error::Error;
-use couplet_cdc::{Operation, SnapshotMarker, TransactionTopic};
+use couplet_cdc::{IncrementalOffset, Operation, SnapshotMarker, TransactionTopic};
 use couplet_mysql_schema::SchemaChange;
 
 use crate::binlog::{RowChange, RowKind};
@@ -90,13 +90,22 @@ impl Emitter {
         self.tracker.position(self.state())
     }
 
+    /// Notes how far an incremental snapshot is, which positions carry from here on.
+    pub(crate) fn set_incremental(&mut self, progress: Option<Arc<IncrementalOffset>>) {
+        if self.current.incremental != progress {
+            self.current = Arc::new(MyPosition { incremental: progress.clone(), ..(*self.current).clone() });
+        }
+        self.tracker.set_incremental(progress);
+    }
+
     fn state(&self) -> Option<TransactionState> {
         let metadata = self.metadata.as_ref()?;
         let name = self.transaction.clone()?;
         Some(Arc::new((name, metadata.collections().iter().map(|(table, n)| (table.clone(), *n)).collect())))
     }
 
-    fn origin(&self, row: usize) -> Origin {
+    /// What the source block of row `row` of the event at hand says.
+    pub(crate) fn origin(&self, row: usize) -> Origin {
         let (file, pos, server_id, gtid) = self.tracker.place();
         Origin {
             ts_ns: self.time_ns,

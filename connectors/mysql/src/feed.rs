@@ -1,5 +1,6 @@
 //! The connector's background task: it owns the connections, decides between snapshot and stream, and hands records over.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use couplet_api::config::Props;
@@ -7,7 +8,7 @@ use couplet_api::error::Error;
 use couplet_api::own_topic::OwnTopics;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Chunk, Notice, Outbox};
+use couplet_cdc::{Channels, Chunk, Notice, Outbox};
 use couplet_mysql_wire::{Connection, DumpStart};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,6 +20,7 @@ use crate::emit::Emitter;
 use crate::flavour::Flavour;
 use crate::gtid::GtidSet;
 use crate::history_store;
+use crate::incremental::incremental;
 use crate::offset::MyPosition;
 use crate::record::Records;
 use crate::server::Server;
@@ -96,7 +98,7 @@ async fn run(context: FeedContext, mut outbox: Outbox<MyPosition>) -> Result<()>
     let ignores_case = server.ignores_case().await?;
     let mut definitions = Definitions::new(config.clone(), records.clone(), store, ignores_case);
     let stored = still_available(stored, &mut server, &config).await?;
-    let done = stored.as_ref().filter(|position| !position.snapshot);
+    let done = stored.as_ref().filter(|position| !position.in_snapshot());
     let kept = match done {
         Some(_) => definitions.has_history().await?,
         None => false,
@@ -105,8 +107,13 @@ async fn run(context: FeedContext, mut outbox: Outbox<MyPosition>) -> Result<()>
     definitions.initialize().await?;
     let start = if plan.is_due() {
         tokio::time::sleep(config.snapshot.delay).await;
-        let taking =
-            snapshot::Taking { config: &config, records: &records, plan: &plan, definitions: &mut definitions };
+        let taking = snapshot::Taking {
+            config: &config,
+            records: &records,
+            plan: &plan,
+            definitions: &mut definitions,
+            request: None,
+        };
         let end = Box::pin(taking.run(&mut outbox)).await.map_err(producer_failed)?;
         tokio::time::sleep(config.snapshot.streaming_delay).await;
         Some(end)
@@ -126,7 +133,7 @@ async fn run(context: FeedContext, mut outbox: Outbox<MyPosition>) -> Result<()>
         records.notice(Notice::of_initial("SKIPPED"), Arc::new(at), &mut outbox);
     }
     let streaming =
-        stream_from(start, server, &config, &records, definitions, outbox).await.map_err(producer_failed)?;
+        stream_from(start, server, &config, &records, definitions, &*topics, outbox).await.map_err(producer_failed)?;
     Box::pin(streaming.0.run(streaming.1)).await.map_err(producer_failed)
 }
 
@@ -142,6 +149,7 @@ async fn stream_from(
     config: &Arc<MyConfig>,
     records: &Arc<Records>,
     definitions: Definitions,
+    topics: &dyn OwnTopics,
     outbox: Outbox<MyPosition>,
 ) -> Result<(stream::Streaming, couplet_mysql_wire::Dump)> {
     let flavour = config.flavour;
@@ -166,13 +174,28 @@ async fn stream_from(
     }
     tracing::info!(offset = start.describe(), "streaming");
     let done = (start.events, start.rows);
+    let incremental = incremental(config, &start);
+    let channels = Channels::open(&config.signals.channels, topics).await?;
     let emitter = Emitter::new(config.clone(), records.clone(), Tracker::new(&start, gtids));
     let heartbeat = config.silence.map_or(0, |silence| (silence / HEARTBEATS).as_nanos());
     let heartbeat = u64::try_from(heartbeat).unwrap_or(0);
     let connection = Connection::open(&config.access).await?;
     let dump = connection.dump(config.server_id, &from, config.include_query, heartbeat).await?;
     let (config, records) = (config.clone(), records.clone());
-    Ok((stream::Streaming { config, records, server, definitions, outbox, emitter, done }, dump))
+    let streaming = stream::Streaming {
+        config,
+        records,
+        server,
+        definitions,
+        outbox,
+        emitter,
+        done,
+        incremental,
+        place: None,
+        channels,
+        blocking: VecDeque::new(),
+    };
+    Ok((streaming, dump))
 }
 
 /// The line every failure of Debezium's snapshot or stream begins with.
@@ -195,7 +218,7 @@ async fn still_available(
 ) -> Result<Option<MyPosition>> {
     let mode = config.snapshot.mode;
     let Some(position) = stored else { return Ok(None) };
-    if position.snapshot || mode.always || !mode.stream || !config.check_position {
+    if position.in_snapshot() || mode.always || !mode.stream || !config.check_position {
         return Ok(Some(position));
     }
     let Some(problem) = lost(&position, server, config).await? else { return Ok(Some(position)) };

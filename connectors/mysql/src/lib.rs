@@ -4,6 +4,7 @@
 //! Contract: Debezium 3.3.1.Final (MariaDB: 3.3.0.Final); see README.md for what differs.
 
 mod binlog;
+mod chunk;
 mod config;
 mod definitions;
 mod emit;
@@ -11,6 +12,7 @@ mod feed;
 mod flavour;
 mod gtid;
 mod history_store;
+mod incremental;
 mod offset;
 mod plugin;
 mod record;

@@ -4,9 +4,28 @@ use std::any::Any;
 use std::sync::Arc;
 
 use couplet_api::data::{OffsetMap, Position, Value};
+use couplet_cdc::IncrementalOffset;
 
 /// The running transaction's name and events by table, with `provide.transaction.metadata`.
 pub(crate) type TransactionState = Arc<(String, Vec<(String, i64)>)>;
+
+/// The kinds of snapshots that rows of a position may belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SnapshotKind {
+    /// The one before streaming; a restart takes it again.
+    Initial,
+    /// One that a signal asked for, with the stream standing still.
+    Blocking,
+}
+
+impl SnapshotKind {
+    const fn name(self) -> &'static str {
+        match self {
+            SnapshotKind::Initial => "INITIAL",
+            SnapshotKind::Blocking => "BLOCKING",
+        }
+    }
+}
 
 /// A position: where to restart, and how much of what follows is done. Compact; the map is made only when it is stored.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,10 +44,12 @@ pub(crate) struct MyPosition {
     pub(crate) server_id: u32,
     /// Time of the event, seconds since the epoch.
     pub(crate) ts_sec: Option<i64>,
-    /// Whether a snapshot is running.
-    pub(crate) snapshot: bool,
+    /// The snapshot that is running.
+    pub(crate) snapshot: Option<SnapshotKind>,
     /// Transaction metadata.
     pub(crate) transaction: Option<TransactionState>,
+    /// Progress of an incremental snapshot.
+    pub(crate) incremental: Option<Arc<IncrementalOffset>>,
 }
 
 impl MyPosition {
@@ -37,8 +58,13 @@ impl MyPosition {
         let number = |key: &str| map.get(key).and_then(Value::as_i64);
         let count = |key: &str| number(key).and_then(|n| u64::try_from(n).ok());
         let text = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        // Older versions stored `true` for a running snapshot.
-        let snapshot = text("snapshot").is_some() || map.get("snapshot").and_then(Value::as_bool) == Some(true);
+        // Older versions stored `true` for a running snapshot. Chunks of incremental ones are told apart by their progress.
+        let snapshot = match text("snapshot") {
+            Some("BLOCKING") => Some(SnapshotKind::Blocking),
+            Some("INCREMENTAL") => None,
+            Some(_) => Some(SnapshotKind::Initial),
+            None => (map.get("snapshot").and_then(Value::as_bool) == Some(true)).then_some(SnapshotKind::Initial),
+        };
         MyPosition {
             file: text("file").unwrap_or_default().into(),
             pos: count("pos").unwrap_or(4),
@@ -49,7 +75,13 @@ impl MyPosition {
             ts_sec: number("ts_sec"),
             snapshot,
             transaction: None,
+            incremental: IncrementalOffset::from_map(map).map(Arc::new),
         }
+    }
+
+    /// Whether the snapshot before streaming was begun and not finished.
+    pub(crate) fn in_snapshot(&self) -> bool {
+        self.snapshot == Some(SnapshotKind::Initial)
     }
 
     /// The text Debezium prints a position as.
@@ -72,10 +104,11 @@ impl Position for MyPosition {
         add("row", count(self.rows));
         add("server_id", count(self.server_id.into()));
         add("event", count(self.events));
-        add("snapshot", self.snapshot.then(|| Value::str("INITIAL")));
+        add("snapshot", self.snapshot.map(|kind| Value::str(kind.name())));
         let counts = self.transaction.iter().flat_map(|t| &t.1);
         let counts = counts
             .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
+        entries.extend(self.incremental.iter().flat_map(|progress| progress.entries()));
         OffsetMap::new(entries.into_iter().map(|(k, v)| (Value::str(k), v)).chain(counts))
     }
 
@@ -98,12 +131,15 @@ mod tests {
             rows: 1,
             server_id: 3308,
             ts_sec: Some(1_795_360_460),
-            snapshot: false,
+            snapshot: None,
             transaction: None,
+            incremental: None,
         };
         assert_eq!(MyPosition::from_map(&position.to_map()), position);
-        let running = MyPosition { snapshot: true, ..MyPosition::default() };
-        assert!(MyPosition::from_map(&running.to_map()).snapshot);
+        let running = |snapshot| MyPosition { snapshot: Some(snapshot), ..MyPosition::default() };
+        assert!(!MyPosition::from_map(&running(SnapshotKind::Blocking).to_map()).in_snapshot());
+        let running = running(SnapshotKind::Initial);
+        assert!(MyPosition::from_map(&running.to_map()).in_snapshot());
         assert!(running.to_map().get("event").is_none(), "zeros are not stored");
     }
 }

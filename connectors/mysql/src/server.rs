@@ -207,6 +207,6 @@ pub(crate) fn quoted_table(id: &TableId) -> String {
 }
 
 /// A text in quotes.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

@@ -1,16 +1,17 @@
-//! Snapshots: the definitions of all tables and the rows of the captured ones, as of one position of the log.
+//! Snapshots: the definitions of all tables and the rows of the captured ones, as of one position of the log; and blocking
+//! ones, which read the rows of some tables while the stream stands still.
 
 use std::sync::Arc;
 
 use couplet_api::data::{Position as _, Value};
 use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Operation, Outbox, SnapshotMarker, TableId, TableNotices};
+use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
 use couplet_mysql_schema::SchemaChange;
 
 use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
 use crate::definitions::{Definitions, is_built_in, is_captured, is_database_captured};
-use crate::offset::MyPosition;
+use crate::offset::{MyPosition, SnapshotKind};
 use crate::record::{Event, Origin, Records};
 use crate::schema::{Row, TableSchema};
 use crate::server::{Server, quoted, quoted_table};
@@ -55,6 +56,11 @@ impl Plan {
         }
     }
 
+    /// Reads rows, as a blocking snapshot does.
+    pub(crate) const fn of_rows() -> Self {
+        Plan { schema: false, data: true, keep: None }
+    }
+
     /// Whether there is anything to do.
     pub(crate) const fn is_due(&self) -> bool {
         self.schema || self.data
@@ -71,6 +77,31 @@ pub(crate) struct Taking<'a> {
     pub(crate) plan: &'a Plan,
     /// What tables look like, to be filled.
     pub(crate) definitions: &'a mut Definitions,
+    /// For a blocking snapshot: the signal that asked for it, and where the stream stands.
+    pub(crate) request: Option<(&'a SnapshotRequest, Standing)>,
+}
+
+/// Where the stream stands during a blocking snapshot.
+pub(crate) struct Standing {
+    /// The position.
+    pub(crate) position: Arc<MyPosition>,
+    /// What source blocks say of it.
+    pub(crate) origin: Origin,
+}
+
+/// A change of definitions that the initial snapshot told of, as it did.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    change: SchemaChange,
+    origin: Origin,
+    position: Arc<MyPosition>,
+}
+
+impl Told {
+    /// The table that it was about.
+    pub(crate) fn table(&self) -> Option<&TableId> {
+        self.change.tables.first()
+    }
 }
 
 /// What is locked.
@@ -106,14 +137,18 @@ impl Taking<'_> {
             server.sql().run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
         }
         let all = server.tables().await?;
-        let captured: Vec<TableId> = all.iter().filter(|id| is_captured(self.config, id)).cloned().collect();
+        let captured = self.wanted(&all)?;
         if locked == Locked::Tables {
             lock_tables(&mut server, &captured).await?;
         }
         let begin = self.begin(&mut server).await?;
-        let mut writer = Writer::new(self.records, &begin, self.config.snapshot.unordered);
+        let standing = self.request.as_ref().map(|(_, standing)| standing.origin.clone());
+        let mut writer = Writer::new(self.records, &begin, standing, self.config.snapshot.unordered);
         self.records.notice(Notice::of_initial("STARTED"), writer.running.clone(), outbox);
-        self.read_definitions(&mut server, &all, &begin, &mut writer, outbox).await?;
+        match self.request {
+            Some(_) => self.tell_definitions_again(&captured, outbox).await?,
+            None => self.read_definitions(&mut server, &all, &begin, &mut writer, outbox).await?,
+        }
         if self.config.snapshot.lock != LockMode::Extended && locked == Locked::Everything {
             server.sql().run("UNLOCK TABLES").await?;
             locked = Locked::Nothing;
@@ -125,7 +160,10 @@ impl Taking<'_> {
             server.sql().run("UNLOCK TABLES").await?;
         }
         server.sql().run("ROLLBACK").await?;
-        let end = writer.finish(outbox);
+        let (end, told) = writer.finish(outbox);
+        if self.request.is_none() {
+            self.definitions.remember(told);
+        }
         let behind = Arc::new(end.clone());
         self.records.notice(Notice::of_initial("COMPLETED"), behind.clone(), outbox);
         outbox.advance(behind);
@@ -158,9 +196,20 @@ impl Taking<'_> {
         Err(Error::fatal(format!("{DEBEZIUM_ERROR}: {text}")).with_class(DEBEZIUM_ERROR).caused_by(cause))
     }
 
+    /// The captured tables among `all`, or those of them that a signal names.
+    fn wanted(&self, all: &[TableId]) -> Result<Vec<TableId>> {
+        let captured = all.iter().filter(|id| is_captured(self.config, id)).cloned();
+        let Some((request, _)) = &self.request else { return Ok(captured.collect()) };
+        let named = Patterns::new(&request.collections.join(",")).map_err(Error::config)?;
+        Ok(captured.filter(|id| named.matches(&id.to_string()) || named.matches(&quoted_table(id))).collect())
+    }
+
     async fn begin(&mut self, server: &mut Server) -> Result<MyPosition> {
+        if let Some((_, standing)) = &self.request {
+            return Ok(MyPosition { snapshot: Some(SnapshotKind::Blocking), ..(*standing.position).clone() });
+        }
         if let Some(kept) = &self.plan.keep {
-            return Ok(MyPosition { snapshot: true, ..kept.clone() });
+            return Ok(MyPosition { snapshot: Some(SnapshotKind::Initial), ..kept.clone() });
         }
         let end = server.log_end().await?;
         Ok(MyPosition {
@@ -168,7 +217,7 @@ impl Taking<'_> {
             pos: end.position,
             gtids: end.gtids.map(|set| set.to_string().into()),
             ts_sec: Some(self.records.now_ms().div_euclid(1_000)),
-            snapshot: true,
+            snapshot: Some(SnapshotKind::Initial),
             ..MyPosition::default()
         })
     }
@@ -223,6 +272,17 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// Tells once more, as Debezium does in front of a blocking snapshot, what the initial snapshot told of its tables.
+    async fn tell_definitions_again(&mut self, tables: &[TableId], outbox: &mut Outbox<MyPosition>) -> Result<()> {
+        for Told { change, origin, position } in self.definitions.told_of(tables) {
+            self.definitions.keep(&change, position.to_map()).await?;
+            if self.config.schema_changes {
+                outbox.push(self.records.schema_change(&change, &origin, position));
+            }
+        }
+        Ok(())
+    }
+
     async fn read_rows(
         &mut self,
         server: &mut Server,
@@ -230,7 +290,7 @@ impl Taking<'_> {
         writer: &mut Writer<'_>,
         outbox: &mut Outbox<MyPosition>,
     ) -> Result<()> {
-        if let Some(subset) = &self.config.snapshot.tables {
+        if let Some(subset) = self.config.snapshot.tables.as_ref().filter(|_| self.request.is_none()) {
             captured.retain(|id| subset.matches(&id.to_string()));
         }
         let mut tables = self.config.tables.in_order(captured);
@@ -276,7 +336,12 @@ impl Taking<'_> {
 
     /// The query of a table.
     fn select(&self, plan: &TableSchema) -> String {
-        if let Some(own) = self.config.snapshot.selects.get(&plan.name) {
+        let own = match &self.request {
+            // The filter of a blocking snapshot is a whole SELECT.
+            Some((request, _)) => request.condition(&plan.name),
+            None => self.config.snapshot.selects.get(&plan.name).map(String::as_str),
+        };
+        if let Some(own) = own {
             return own.trim().trim_end_matches(';').to_owned();
         }
         let names: Vec<String> = plan.read_columns().map(|(_, name)| quoted(name)).collect();
@@ -327,8 +392,12 @@ async fn create_database(server: &mut Server, database: &str) -> Result<String> 
 struct Writer<'a> {
     records: &'a Records,
     running: Arc<MyPosition>,
+    /// What source blocks say of the place, when it is not just that of `running`.
+    standing: Option<Origin>,
     unordered: bool,
     held: Option<Held>,
+    /// Changes of definitions that were written.
+    told: Vec<Told>,
 }
 
 enum Held {
@@ -337,8 +406,8 @@ enum Held {
 }
 
 impl<'a> Writer<'a> {
-    fn new(records: &'a Records, begin: &MyPosition, unordered: bool) -> Self {
-        Writer { records, running: Arc::new(begin.clone()), unordered, held: None }
+    fn new(records: &'a Records, begin: &MyPosition, standing: Option<Origin>, unordered: bool) -> Self {
+        Writer { records, running: Arc::new(begin.clone()), standing, unordered, held: None, told: Vec::new() }
     }
 
     fn schema_change(&mut self, change: SchemaChange, outbox: &mut Outbox<MyPosition>) {
@@ -364,29 +433,42 @@ impl<'a> Writer<'a> {
         self.write(held, marker, self.running.clone(), outbox);
     }
 
-    /// Writes the last record, and returns the position behind the snapshot.
-    fn finish(mut self, outbox: &mut Outbox<MyPosition>) -> MyPosition {
-        let end = MyPosition { snapshot: false, ..(*self.running).clone() };
+    /// Writes the last record, and returns the position behind the snapshot, and the changes of definitions it told of.
+    fn finish(mut self, outbox: &mut Outbox<MyPosition>) -> (MyPosition, Vec<Told>) {
+        let end = MyPosition { snapshot: None, ..(*self.running).clone() };
         if let Some(held) = self.held.take() {
             self.write(held, SnapshotMarker::Last, Arc::new(end.clone()), outbox);
         }
-        end
+        (end, self.told)
     }
 
-    fn write(&self, held: Held, marker: SnapshotMarker, position: Arc<MyPosition>, outbox: &mut Outbox<MyPosition>) {
-        let mut origin = Origin {
-            ts_ns: self.records.now_ns(),
-            marker,
-            server_id: 0,
-            gtid: None,
-            file: position.file.clone(),
-            pos: position.pos,
-            row: 0,
-            thread: None,
-            query: None,
+    fn write(
+        &mut self,
+        held: Held,
+        marker: SnapshotMarker,
+        position: Arc<MyPosition>,
+        outbox: &mut Outbox<MyPosition>,
+    ) {
+        let now = self.records.now_ns();
+        let mut origin = match &self.standing {
+            Some(standing) => Origin { ts_ns: now, marker, query: None, ..standing.clone() },
+            None => Origin {
+                ts_ns: now,
+                marker,
+                server_id: 0,
+                gtid: None,
+                file: position.file.clone(),
+                pos: position.pos,
+                row: 0,
+                thread: None,
+                query: None,
+            },
         };
         match held {
-            Held::Schema(change) => outbox.push(self.records.schema_change(&change, &origin, position)),
+            Held::Schema(change) => {
+                outbox.push(self.records.schema_change(&change, &origin, position.clone()));
+                self.told.push(Told { change, origin, position });
+            }
             Held::Row { plan, row, .. } => {
                 origin.ts_ns = self.running.ts_sec.unwrap_or_default() * 1_000_000_000;
                 let event = Event {

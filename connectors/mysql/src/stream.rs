@@ -1,25 +1,29 @@
 //! The stream of changes: events to records. Event-driven: whatever is there is handed over before it waits.
 
-use std::collections::HashMap;
+mod requests;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use couplet_api::Result;
 use couplet_api::data::Position as _;
 use couplet_api::error::Error;
-use couplet_cdc::{Heartbeat, Outbox, TableId};
+use couplet_cdc::{Channels, Heartbeat, Incremental, Outbox, SnapshotRequest, TableId};
 use couplet_mysql_schema::SchemaChangeKind;
 use couplet_mysql_wire::Dump;
 use tokio::time::{Instant, sleep_until};
 
 use crate::binlog::{Body, Event, Format, Header, Rows, TableMap};
+use crate::chunk::ChunkPlan;
 use crate::config::{Inconsistency, MyConfig};
 use crate::definitions::{self, Definitions, gtid_source_counts};
 use crate::emit::Emitter;
 use crate::gtid::uuid_text;
 use crate::offset::MyPosition;
-use crate::record::Records;
-use crate::server::Server;
+use crate::record::{Records, Sized};
+use crate::schema::{Row, TableSchema};
+use crate::server::{LogEnd, Server};
 
 const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
 /// A silent connection without keep-alive is looked at again after this long.
@@ -31,7 +35,7 @@ pub(crate) struct Streaming {
     pub(crate) config: Arc<MyConfig>,
     /// Maker of records.
     pub(crate) records: Arc<Records>,
-    /// For heartbeats.
+    /// For heartbeats and snapshots.
     pub(crate) server: Server,
     /// What tables look like.
     pub(crate) definitions: Definitions,
@@ -41,6 +45,14 @@ pub(crate) struct Streaming {
     pub(crate) emitter: Emitter,
     /// What is done already of the first transaction: events, rows.
     pub(crate) done: (u64, u64),
+    /// The incremental snapshot, running or not.
+    pub(crate) incremental: Incremental<ChunkPlan, Row>,
+    /// Where the window of its chunk ends in the log, when no rows mark it.
+    pub(crate) place: Option<LogEnd>,
+    /// Signals that come through other channels than the signal table.
+    pub(crate) channels: Channels,
+    /// Blocking snapshots that wait for the end of the transaction.
+    pub(crate) blocking: VecDeque<SnapshotRequest>,
 }
 
 /// What is known of the log at the moment.
@@ -71,6 +83,7 @@ impl Streaming {
             skip_rows: usize::try_from(self.done.1).unwrap_or(usize::MAX),
             ignored: false,
         };
+        self.resume_snapshot().await?;
         loop {
             while let Some(bytes) = dump.buffered()? {
                 let event = Event::parse(&bytes, log.format).map_err(processing_failed)?;
@@ -91,6 +104,7 @@ impl Streaming {
         tokio::select! {
             read = dump.fill() => read,
             () = sleep_until(beat.unwrap_or(silence)), if beat.is_some() => self.beat(heartbeat).await,
+            () = self.channels.ready() => self.look_for_signals().await,
             () = sleep_until(silence) => match self.config.silence {
                 // The server was asked to show that it lives more often than that.
                 Some(_) => Err(Error::remote("the server sent nothing within connect.keep.alive.interval.ms")),
@@ -116,7 +130,6 @@ impl Streaming {
 
     async fn on_event(&mut self, Event { header, body }: Event, log: &mut Log) -> Result<()> {
         self.emitter.tracker.event(&header);
-        let before = self.outbox.records.len();
         let seconds = i64::from(header.timestamp) * 1_000_000_000;
         match body {
             Body::Format(format) => log.format = format,
@@ -140,9 +153,9 @@ impl Streaming {
                 self.begin(None, log);
             }
             Body::Query { thread, database, sql } => self.on_query(thread, &database, sql.trim(), log).await?,
-            Body::Commit => self.commit(log),
+            Body::Commit => self.commit(log).await?,
             Body::TableMap(map) => self.on_table_map(map, log)?,
-            Body::Rows(rows) => self.on_rows(&header, &rows, log)?,
+            Body::Rows(rows) => self.on_rows(&header, &rows, log).await?,
             Body::Statement(sql) => self.emitter.set_query(Some(sql)),
             Body::Incident => tracing::warn!(
                 position = header.position(),
@@ -153,30 +166,41 @@ impl Streaming {
             }
             Body::Heartbeat | Body::Other => {}
         }
-        self.outbox.count(before);
         self.emitter.tracker.done();
         if log.skipping {
             log.skip_events = log.skip_events.saturating_sub(1);
             log.skipping = log.skip_events > 0;
         }
-        Ok(())
+        self.end_window().await
     }
 
     fn is_ignored_source(&self, source: &str) -> bool {
         self.config.filter_gtid_events && !gtid_source_counts(&self.config, source)
     }
 
+    /// Counts what `emit` puts into the outbox, and leaves out of an open window what it is about.
+    fn emit<T>(&mut self, emit: impl FnOnce(&mut Emitter, &mut Vec<Sized>) -> T) -> T {
+        let before = self.outbox.records.len();
+        let result = emit(&mut self.emitter, &mut self.outbox.records);
+        self.outbox.count(before);
+        self.incremental.met(self.outbox.records[before..].iter().map(|(record, _)| record));
+        result
+    }
+
     fn begin(&mut self, thread: Option<u32>, log: &mut Log) {
-        self.emitter.begin(thread, &mut self.outbox.records);
+        self.emit(|emitter, out| emitter.begin(thread, out));
         log.skipping = log.skip_events > 0;
     }
 
-    fn commit(&mut self, log: &mut Log) {
+    async fn commit(&mut self, log: &mut Log) -> Result<()> {
+        // As in Debezium they begin in front of the end of the transaction that asked for them.
+        self.blocking_snapshots().await?;
         if self.emitter.tracker.in_transaction() {
-            self.emitter.commit(&mut self.outbox.records);
+            self.emit(Emitter::commit);
         }
         log.skipping = false;
         log.ignored = false;
+        Ok(())
     }
 
     async fn on_query(&mut self, thread: u32, database: &str, sql: &str, log: &mut Log) -> Result<()> {
@@ -185,9 +209,14 @@ impl Streaming {
             return Ok(());
         }
         if sql.eq_ignore_ascii_case("COMMIT") {
-            self.commit(log);
-            return Ok(());
+            return self.commit(log).await;
         }
+        let done = self.on_statement(database, sql).await;
+        self.emitter.tracker.statement_done();
+        done
+    }
+
+    async fn on_statement(&mut self, database: &str, sql: &str) -> Result<()> {
         let upper = definitions::without_set_statement(sql).get(..12).unwrap_or(sql).to_ascii_uppercase();
         if upper.starts_with("XA ") || definitions::is_ignored(sql) {
             return Ok(());
@@ -210,13 +239,14 @@ impl Streaming {
                 (SchemaChangeKind::Truncate, Some(id)) => {
                     let wanted = !self.config.skipped.contains('t') && definitions::is_captured(&self.config, id);
                     if let Some(plan) = self.definitions.plan(id).filter(|_| wanted) {
-                        self.emitter.truncate(&plan, &mut self.outbox.records);
+                        self.emit(|emitter, out| emitter.truncate(&plan, out));
                     }
+                    self.incremental.met_truncate(id);
                 }
                 _ => {
                     self.definitions.keep(change, self.emitter.position().to_map()).await?;
                     if self.config.schema_changes {
-                        self.emitter.schema_change(change, &mut self.outbox.records);
+                        self.emit(|emitter, out| emitter.schema_change(change, out));
                     }
                 }
             }
@@ -243,7 +273,7 @@ impl Streaming {
         Ok(())
     }
 
-    fn on_rows(&mut self, header: &Header, rows: &Rows, log: &mut Log) -> Result<()> {
+    async fn on_rows(&mut self, header: &Header, rows: &Rows, log: &mut Log) -> Result<()> {
         if log.skipping || log.ignored {
             return Ok(());
         }
@@ -256,13 +286,23 @@ impl Streaming {
             return Ok(());
         }
         let Some(plan) = self.definitions.plan(&id) else { return Ok(()) };
-        let changes = rows.changes(map).ok_or_else(|| {
-            Error::fatal(format!(
-                "rows of table {id} at {} of the log are damaged or of an unknown form",
-                header.position()
-            ))
-        })?;
-        self.emitter.rows(&plan, rows.kind, changes, skip, &mut self.outbox.records)
+        let changes = || {
+            rows.changes(map).ok_or_else(|| {
+                Error::fatal(format!(
+                    "rows of table {id} at {} of the log are damaged or of an unknown form",
+                    header.position()
+                ))
+            })
+        };
+        if self.config.signals.table.as_ref() == Some(&id) {
+            let signals = self.signals(&plan, rows.kind, changes()?, skip)?;
+            // What a signal changes is part of the position of its own row: a restart behind it must not forget it.
+            for signal in signals {
+                self.on_signal(&signal).await?;
+            }
+        }
+        let changes = changes()?;
+        self.emit(|emitter, out| emitter.rows(&plan, rows.kind, changes, skip, out))
     }
 }
 

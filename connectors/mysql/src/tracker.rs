@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use couplet_cdc::IncrementalOffset;
+
 use crate::binlog::Header;
 use crate::gtid::GtidSet;
 use crate::offset::{MyPosition, TransactionState};
+use crate::server::LogEnd;
 
 /// The position, and what of the event at hand its source block says.
 #[derive(Debug)]
@@ -26,6 +29,9 @@ pub(crate) struct Tracker {
     rows: u64,
     in_transaction: bool,
     gtid: Option<Arc<str>>,
+    /// Whether what `gtid` names is still going on.
+    gtid_is_open: bool,
+    incremental: Option<Arc<IncrementalOffset>>,
 }
 
 impl Tracker {
@@ -46,6 +52,8 @@ impl Tracker {
             rows: 0,
             in_transaction: false,
             gtid: None,
+            gtid_is_open: false,
+            incremental: start.incremental.clone(),
         }
     }
 
@@ -79,6 +87,7 @@ impl Tracker {
     /// The transaction `gtid` begins; `add` puts it into the set.
     pub(crate) fn gtid(&mut self, gtid: String, add: impl FnOnce(&mut GtidSet)) {
         self.gtid = Some(gtid.into());
+        self.gtid_is_open = true;
         if let Some(set) = &mut self.gtids {
             add(set);
             let text: Arc<str> = set.to_string().into();
@@ -108,6 +117,39 @@ impl Tracker {
         self.events = 0;
         self.rows = 0;
         self.in_transaction = false;
+        self.gtid_is_open = false;
+    }
+
+    /// A statement outside transactions is done.
+    pub(crate) fn statement_done(&mut self) {
+        if !self.in_transaction {
+            self.gtid_is_open = false;
+        }
+    }
+
+    /// Whether everything up to `place` was handled. Within a transaction nothing new ever is.
+    pub(crate) fn has_passed(&self, place: &LogEnd) -> bool {
+        if self.in_transaction || self.gtid_is_open {
+            return false;
+        }
+        match (&place.gtids, &self.gtids) {
+            (Some(wanted), Some(done)) => wanted.is_within(done),
+            // Numbers of files grow, at last by a digit.
+            _ => {
+                let order = |file: &str, pos: u64| (file.len(), file.to_owned(), pos);
+                order(&place.file, place.position) <= order(&self.restart_file, self.restart_pos)
+            }
+        }
+    }
+
+    /// Transactions that are done, if the server has names for them.
+    pub(crate) const fn gtids(&self) -> Option<&GtidSet> {
+        self.gtids.as_ref()
+    }
+
+    /// Positions carry `progress` from here on.
+    pub(crate) fn set_incremental(&mut self, progress: Option<Arc<IncrementalOffset>>) {
+        self.incremental = progress;
     }
 
     /// The row `index` of an event with `count` rows is being written.
@@ -153,8 +195,9 @@ impl Tracker {
             rows: self.rows,
             server_id: self.server_id,
             ts_sec: self.ts_sec,
-            snapshot: false,
+            snapshot: None,
             transaction,
+            incremental: self.incremental.clone(),
         })
     }
 }

@@ -69,8 +69,12 @@ impl ChunkReader for Reader<'_> {
         plan.largest_key(self.sql).await
     }
 
-    async fn rows(&mut self, plan: &ChunkPlan, bounds: Option<(&RowKey, &RowKey)>) -> Result<Vec<ChunkRow<Row>>> {
-        plan.rows(self.sql, bounds, self.config.signals.chunk_rows).await
+    async fn rows(
+        &mut self,
+        plan: &ChunkPlan,
+        bounds: Option<(&RowKey, &RowKey)>,
+    ) -> Result<Option<Vec<ChunkRow<Row>>>> {
+        plan.rows(self.sql, bounds, self.config.signals.chunk_rows).await.map(Some)
     }
 
     async fn insert_mark(&mut self, id: &str, kind: &str, data: &str) -> Result<()> {
@@ -82,6 +86,10 @@ impl ChunkReader for Reader<'_> {
     async fn delete_mark(&mut self, id: &str) -> Result<()> {
         let Some(table) = &self.config.signals.table else { return Ok(()) };
         self.sql.run(&format!("DELETE FROM {} WHERE id = {}", quoted_table(table), quoted_literal(id))).await
+    }
+
+    async fn begin_place(&mut self) -> Result<()> {
+        Ok(())
     }
 
     async fn note_place(&mut self) -> Result<()> {

@@ -100,7 +100,7 @@ pub(super) const EVENTS: &[Field] = &[
         Medium,
         (Width::Medium, "Signaling data collection"),
         Check::None,
-        "Signal table; not built.",
+        "The signal table, as database.table; its new rows are signals.",
     ),
     row(
         "signal.poll.interval.ms",
@@ -117,8 +117,8 @@ pub(super) const EVENTS: &[Field] = &[
         Some("source"),
         Medium,
         (Width::Long, "Enabled channels names"),
-        Check::None,
-        "Where signals come from. Only source is accepted, and only without signal.data.collection.",
+        Check::With(couplet_cdc::check_signal_channels),
+        "Where signals come from: source (the signal table), kafka, file. There is no JMX here.",
     ),
     row(
         "topic.naming.strategy",

@@ -26,8 +26,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ("openlineage.integration.enabled", &["false"], "OpenLineage is not supported"),
     ("converters", &[""], "custom converters are not supported"),
     ("post.processors", &[""], "post processors are not supported"),
-    ("signal.data.collection", &[""], "signals and incremental snapshots are not supported"),
-    ("signal.enabled.channels", &["source", ""], "signals and incremental snapshots are not supported"),
     (
         "transaction.metadata.factory",
         &["io.debezium.pipeline.txmetadata.defaulttransactionmetadatafactory"],
@@ -50,7 +48,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
         ],
         "only KafkaSchemaHistory, FileSchemaHistory and MemorySchemaHistory are supported",
     ),
-    ("read.only", &["false"], "read-only incremental snapshots are not supported"),
     ("database.connection.factory.class", &[""], "connection factories are not supported"),
 ];
 

@@ -205,7 +205,7 @@ pub(super) const PROCESS: &[Field] = &[
         Low,
         (Width::Medium, "Incremental snapshot watermarking strategy"),
         Check::OneOf(&["insert_delete", "insert_insert"]),
-        "How incremental snapshots mark their windows; not built.",
+        "How the windows of incremental snapshots end: insert_insert, with a second row of the signal table; insert_delete, with the removal of the first.",
     ),
     row(
         "internal.log.position.check.enable",
@@ -433,7 +433,7 @@ pub(super) const PROCESS: &[Field] = &[
         Medium,
         (Width::Medium, "Incremental snapshot chunk size"),
         Check::NonNegative,
-        "Rows in one chunk of an incremental snapshot; not built.",
+        "Rows in one chunk of an incremental snapshot.",
     ),
     row(
         "incremental.snapshot.allow.schema.changes",
@@ -442,7 +442,7 @@ pub(super) const PROCESS: &[Field] = &[
         Low,
         (Width::None, "incremental.snapshot.allow.schema.changes"),
         Check::Boolean,
-        "Whether definitions may change during an incremental snapshot; not built.",
+        "Accepted: definitions may always change during an incremental snapshot.",
     ),
     row(
         "snapshot.locking.mode",

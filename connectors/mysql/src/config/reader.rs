@@ -7,7 +7,7 @@ use couplet_api::config::{Password, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
     BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
-    Replacement, Routing, TableFilter, TimeMode, TopicNaming,
+    Replacement, Routing, SignalConfig, TableFilter, TimeMode, TopicNaming,
 };
 use couplet_mysql_wire::Access;
 
@@ -17,6 +17,7 @@ use super::settings::{
     ValueConfig,
 };
 use crate::flavour::Flavour;
+use crate::incremental::parsed;
 use crate::tls;
 
 /// Bytes of undecoded changes that may wait between the socket and the task when the user sets no limit.
@@ -112,6 +113,7 @@ impl Reader<'_> {
                 _ => Inconsistency::Fail,
             },
             values: self.values(),
+            signals: SignalConfig::new(self.props, |key| self.opt(key), parsed)?,
             notifications: NotificationConfig::new(self.props),
             skipped: self.name("skipped.operations").replace("none", ""),
             tombstones: self.flag("tombstones.on.delete"),

@@ -8,7 +8,7 @@ use couplet_api::config::{ConfigValue, Props};
 use couplet_api::error::Error;
 use couplet_cdc::{
     BinaryMode, ColumnChanges, ColumnFilter, DecimalMode, KeyColumns, NameAdjustment, NotificationConfig, Patterns,
-    TableFilter, TimeMode, TopicNaming,
+    SignalConfig, TableFilter, TimeMode, TopicNaming,
 };
 use couplet_mysql_wire::Access;
 
@@ -178,6 +178,8 @@ pub(crate) struct MyConfig {
     pub(crate) inconsistency: Inconsistency,
     /// Values.
     pub(crate) values: ValueConfig,
+    /// Signals, and the incremental snapshots that they start.
+    pub(crate) signals: SignalConfig,
     /// Where notifications go.
     pub(crate) notifications: NotificationConfig,
     /// Operations left out, by letter.

@@ -65,13 +65,19 @@ pub trait ChunkReader: Send {
     async fn plan(&mut self, wanted: &DataCollection) -> Result<Planned<Self::Plan>>;
     /// The largest key of a table; `None`: no rows.
     async fn largest_key(&mut self, plan: &Self::Plan) -> Result<Option<RowKey>>;
-    /// The next rows: the first ones, or those behind the first key of `bounds` and up to the second.
-    async fn rows(&mut self, plan: &Self::Plan, bounds: Option<(&RowKey, &RowKey)>)
-    -> Result<Vec<ChunkRow<Self::Row>>>;
+    /// The next rows: the first ones, or those behind the first key of `bounds` and up to the second. `None`: the stream has not
+    /// come to what the table looks like now; it will have behind the marks of this chunk.
+    async fn rows(
+        &mut self,
+        plan: &Self::Plan,
+        bounds: Option<(&RowKey, &RowKey)>,
+    ) -> Result<Option<Vec<ChunkRow<Self::Row>>>>;
     /// Writes a row of the signal table.
     async fn insert_mark(&mut self, id: &str, kind: &str, data: &str) -> Result<()>;
     /// Removes a row of the signal table.
     async fn delete_mark(&mut self, id: &str) -> Result<()>;
+    /// A window between places begins: waits until queries see all that the stream had so far.
+    async fn begin_place(&mut self) -> Result<()>;
     /// Notes the place in the log that the stream has to pass.
     async fn note_place(&mut self) -> Result<()>;
     /// The table that `plan` is for.
@@ -101,6 +107,8 @@ pub struct Incremental<P, R> {
     before: (Option<RowKey>, u64),
     /// Rows read of the current table.
     rows: u64,
+    /// Attempts, one after another, to read a table that the stream knew otherwise.
+    lagging: u32,
     /// Id of the chunk.
     chunk: String,
     /// When the chunk's window was opened.
@@ -111,9 +119,14 @@ pub struct Incremental<P, R> {
 enum Filled {
     /// The window holds rows.
     Rows,
+    /// The table is to be looked at again behind the marks.
+    Later,
     /// The table is done; the status as notifications name it.
     Done(&'static str),
 }
+
+/// So often a table may look different from what the stream knows of it: once is enough when definitions are read well.
+const LAGGING_MAX: u32 = 3;
 
 fn is_gone(error: &Error) -> bool {
     matches!(error.kind(), Kind::Remote | Kind::Fenced)
@@ -133,6 +146,7 @@ where
             plan: None,
             before: (None, 0),
             rows: 0,
+            lagging: 0,
             chunk: String::new(),
             opened: String::new(),
         }
@@ -351,6 +365,7 @@ where
                     self.notify("IN_PROGRESS", data, reader);
                     break;
                 }
+                Filled::Later => break,
                 Filled::Done(status) => {
                     let data = vec![
                         ("data_collections", self.state.names()),
@@ -397,9 +412,15 @@ where
         }
         let bounds = self.state.read_up_to().zip(self.state.maximum());
         let rows = match reader.rows(&plan, bounds).await {
-            Ok(rows) => rows,
+            Ok(Some(rows)) => rows,
+            Ok(None) if self.lagging < LAGGING_MAX => {
+                self.lagging += 1;
+                return Ok(Filled::Later);
+            }
+            Ok(None) => return failed(Error::data("its definition is not that of the table")),
             Err(error) => return failed(error),
         };
+        self.lagging = 0;
         let Some(last) = rows.last() else { return Ok(Filled::Done("SUCCEEDED")) };
         self.before = (self.state.read_up_to().cloned(), self.rows);
         self.state.set_read(Some(last.position.clone()));
@@ -432,7 +453,7 @@ where
     async fn mark_open(&mut self, reader: &mut impl ChunkReader<Plan = P, Row = R>) -> Result<()> {
         if self.marks == Marks::Places {
             self.state.open_window(&self.chunk.clone());
-            return Ok(());
+            return reader.begin_place().await;
         }
         self.opened = iso_now(reader);
         let data = format!("{{\"openWindowTimestamp\": \"{}\"}}", self.opened);
