@@ -1,8 +1,13 @@
 //! Records of recorded scenarios must be those of Debezium: keys, values with their schemas, headers, order, the schema
 //! history, the form of the last offset, and the state of the task.
 
+mod incremental;
 mod notifications;
 mod player;
+mod task;
+
+const MYSQL: &str = "io.debezium.connector.mysql.MySqlConnector";
+const MARIADB: &str = "io.debezium.connector.mariadb.MariaDbConnector";
 
 #[test]
 fn golden_mysql_dml() {
@@ -36,10 +41,20 @@ fn golden_mariadb_ddl() {
 
 #[test]
 fn notifications_of_mysql() {
-    notifications::play("mysql", "io.debezium.connector.mysql.MySqlConnector");
+    notifications::play("mysql", MYSQL);
 }
 
 #[test]
 fn notifications_of_mariadb() {
-    notifications::play("mariadb", "io.debezium.connector.mariadb.MariaDbConnector");
+    notifications::play("mariadb", MARIADB);
+}
+
+#[test]
+fn incremental_snapshots_of_mysql() {
+    incremental::play("mysql", MYSQL);
+}
+
+#[test]
+fn incremental_snapshots_of_mariadb() {
+    incremental::play("mariadb", MARIADB);
 }

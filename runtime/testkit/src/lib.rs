@@ -4,4 +4,5 @@
 pub mod conformance;
 pub mod envelope;
 pub mod golden;
+pub mod incremental;
 pub mod malformed;

@@ -1,38 +1,20 @@
 //! Notifications of snapshots, as records of a topic between those of the tables.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use couplet_api::Plugin;
-use couplet_api::clock::SystemClock;
 use couplet_api::config::Props;
 use couplet_api::data::{OffsetMap, SourceRecord, Value};
-use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::source::{SourceBatch, SourceTask};
 
 use crate::player::{Server, execute, server_in_turn};
+use crate::task::{context, plugin};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn started(class: &str, props: &Props, stored: Option<OffsetMap>) -> Box<dyn SourceTask> {
-    let plugin = couplet_mysql::plugins().into_iter().find_map(|plugin| match plugin {
-        Plugin::Source(plugin) if plugin.class() == class => Some(plugin),
-        _ => None,
-    });
-    let offsets = MemoryOffsets::default();
-    let partition = OffsetMap::new([("server", Value::str("c"))]);
-    offsets.0.lock().expect("not poisoned").extend(stored.map(|offset| (partition, offset)));
-    let context = SourceTaskContext {
-        connector: "c".into(),
-        task: 0,
-        offsets: Arc::new(offsets),
-        topics: Arc::new(MemoryTopics::default()),
-        clock: Arc::new(SystemClock),
-        defines_transactions: false,
-    };
-    let mut task = plugin.expect("the connector").task();
-    task.start(props, context).await.expect("the task starts");
+    let mut task = plugin(class).task();
+    task.start(props, context(stored)).await.expect("the task starts");
     task
 }
 
