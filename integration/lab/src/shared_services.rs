@@ -1,5 +1,7 @@
 //! The services that all tests of one run share.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use couplet_harness::services::s3_service::{ACCESS_KEY, SECRET_KEY};
 use couplet_harness::services::{
@@ -75,22 +77,19 @@ impl SharedServices {
         ]
     }
 
-    fn postgres_address(&self) -> Result<(&str, u16)> {
-        let address = self.postgres.rsplit_once('@').map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
-        let (host, port) =
-            address.and_then(|a| a.split_once(':')).context("COUPLET_TEST_POSTGRES has no user@host:port")?;
-        Ok((host, port.parse()?))
+    /// Host and port of the database servers, by the names that recordings have for them.
+    pub fn database_addresses(&self) -> Result<BTreeMap<&'static str, (&str, u16)>> {
+        [("postgres", &self.postgres), ("mysql", &self.mysql), ("mariadb", &self.mariadb)]
+            .into_iter()
+            .map(|(name, url)| Ok((name, address(url).with_context(|| format!("{url} has no user@host:port"))?)))
+            .collect()
     }
+}
 
-    /// Host of PostgreSQL.
-    pub fn postgres_host(&self) -> Result<&str> {
-        Ok(self.postgres_address()?.0)
-    }
-
-    /// Port of PostgreSQL.
-    pub fn postgres_port(&self) -> Result<u16> {
-        Ok(self.postgres_address()?.1)
-    }
+/// Host and port of `scheme://user:password@host:port/..`.
+fn address(url: &str) -> Option<(&str, u16)> {
+    let (host, port) = url.rsplit_once('@')?.1.split('/').next()?.split_once(':')?;
+    Some((host, port.parse().ok()?))
 }
 
 /// The server that the environment names, or one of our own.

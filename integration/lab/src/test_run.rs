@@ -13,7 +13,7 @@ use crate::{binary, cargo_tests, demo, golden, third_party};
 /// What to run.
 #[derive(Args)]
 pub struct TestArgs {
-    /// `golden`, `demo`, `client`, a crate (`s3`), or a part of test names; everything when missing
+    /// `golden`, `cdc-golden`, `demo`, `client`, a crate (`s3`), or a part of test names; everything when missing
     filter: Option<String>,
     /// Checks that passed before this was started
     #[arg(long, default_value_t = 0, hide = true)]
@@ -34,7 +34,7 @@ pub async fn run(args: &TestArgs) -> Result<()> {
     let started = Instant::now();
     let services = SharedServices::start().await?;
     println!("services ready in {:.1} s", started.elapsed().as_secs_f64());
-    if args.filter.as_deref() != Some("client") {
+    if !matches!(args.filter.as_deref(), Some("client" | golden::CDC_FULL)) {
         tally.add(cargo_tests::run(&services, &engine, args.filter.as_deref()).await?);
     }
     match args.filter.as_deref() {

@@ -1,10 +1,12 @@
 //! Change-data-capture scenarios: `cdc/replay.py` scripts the database and compares the topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use couplet_harness::provision::python;
 use couplet_harness::shared;
 use couplet_harness::worker::{Engine, Worker, WorkerSettings};
@@ -12,16 +14,16 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::suites::CdcSuite;
-use super::{Outcomes, judge, root, scripts};
+use super::{Outcomes, broken, judge, root, scripts};
+use crate::second_look::second_look;
 use crate::shared_services::SharedServices;
 use crate::tally::Tally;
 
 /// Scenarios that run at the same time: each waits most of its time.
 const JOBS: &str = "4";
 
-/// Plays the suites one after another against one worker.
-pub(super) async fn play(services: &SharedServices, suites: &[&CdcSuite]) -> Result<Tally> {
-    let python = python::environment()?;
+/// Plays the named scenarios of suites against one worker: one suite after another, the servers side by side.
+pub(super) async fn play(services: &SharedServices, suites: &[(&CdcSuite, &str)]) -> Result<Tally> {
     let group = shared::unique("golden");
     // As when the recordings were made: JSON with schemas, offsets soon.
     let settings = WorkerSettings::distributed(Engine::couplet()?, &services.bootstrap, &group)
@@ -31,33 +33,56 @@ pub(super) async fn play(services: &SharedServices, suites: &[&CdcSuite]) -> Res
     let mut worker = Worker::start(&settings).await?;
     let folder = tempfile::tempdir()?;
     let env = folder.path().join("env.json");
-    let environment = json!({
+    let mut environment = json!({
         "connect": worker.rest.base, "kafka": services.bootstrap, "offset_topic": format!("{group}-offsets"),
-        "postgres": {"host": services.postgres_host()?, "port": services.postgres_port()?},
     });
+    for (server, (host, port)) in services.database_addresses()? {
+        environment[server] = json!({"host": host, "port": port});
+    }
     fs::write(&env, environment.to_string())?;
+    let player = Player { python: python::environment()?, env };
+    let servers: BTreeSet<_> = suites.iter().map(|(suite, _)| suite.server()).collect();
+    let played = servers.into_iter().map(async |server| {
+        let mut tally = Tally::default();
+        for (suite, scenarios) in suites.iter().filter(|(suite, _)| suite.server() == server) {
+            let play = async || player.play(suite, scenarios).await.unwrap_or_else(|error| broken(&suite.file, &error));
+            tally.add(second_look(&suite.file, play().await, play).await);
+        }
+        tally
+    });
     let mut tally = Tally::default();
-    for suite in suites {
+    futures::future::join_all(played).await.into_iter().for_each(|part| tally.add(part));
+    worker.stop().await?;
+    Ok(tally)
+}
+
+/// The script and what it plays against.
+struct Player {
+    python: PathBuf,
+    env: PathBuf,
+}
+
+impl Player {
+    /// Plays the scenarios of a suite whose names match.
+    async fn play(&self, suite: &CdcSuite, scenarios: &str) -> Result<Tally> {
         let file = root().join(&suite.file);
         if !file.is_file() {
             println!("golden {}: not in {}, skipped", suite.file, root().display());
-            continue;
+            return Ok(Tally::default());
         }
-        let mut command = Command::new(&python);
-        command.arg(scripts().join("cdc/replay.py")).arg("replay").arg(&file).arg("--env").arg(&env);
-        command.args(["--jobs", JOBS, "--max", "6"]).args(&suite.compare);
-        if !suite.only.is_empty() {
-            command.args(["--only", &suite.only]);
-        }
+        let started = Instant::now();
+        let mut command = Command::new(&self.python);
+        command.arg(scripts().join("cdc/replay.py")).arg("replay").arg(&file).arg("--env").arg(&self.env);
+        command.args(["--only", scenarios, "--jobs", JOBS, "--offsets", "--status", "--max", "6"]);
         let done =
             command.stdin(Stdio::null()).kill_on_drop(true).output().await.context("cannot start cdc/replay.py")?;
         let (said, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        let outcomes = outcomes(&said, &errors);
-        anyhow::ensure!(!outcomes.is_empty(), "cdc/replay.py compared nothing in {}:\n{errors}", suite.file);
-        tally.add(judge(&suite.file, &outcomes, &suite.deviations));
+        let mut outcomes = outcomes(&said, &errors);
+        ensure!(!outcomes.is_empty(), "cdc/replay.py compared nothing in {}:\n{errors}", suite.file);
+        outcomes.retain(|scenario, _| !suite.varying.contains_key(scenario));
+        println!("{} played in {} s", suite.file, started.elapsed().as_secs());
+        Ok(judge(&suite.file, &outcomes, &suite.deviations))
     }
-    worker.stop().await?;
-    Ok(tally)
 }
 
 /// Standard output has `PASS name`, or `FAIL name` and indented differences. A scenario that could not be played shows

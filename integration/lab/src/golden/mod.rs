@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use couplet_harness::provision::cache;
-pub use suites::Suites;
+pub use suites::{CDC_FULL, Suites};
 
 use self::suites::{RestRules, RestSuite};
 use crate::second_look::second_look;
@@ -38,10 +38,9 @@ fn scripts() -> PathBuf {
 pub async fn play(services: &SharedServices, filter: &str) -> Result<Tally> {
     let suites = Suites::load()?;
     let mut tally = Tally::default();
-    let cdc: Vec<_> = suites.cdc.iter().filter(|s| s.file.contains(filter)).collect();
+    let cdc: Vec<_> = suites.cdc.iter().filter_map(|suite| Some((suite, suite.played(filter)?))).collect();
     if !cdc.is_empty() {
-        let play = async || cdc::play(services, &cdc).await.unwrap_or_else(|error| broken("cdc", &error));
-        tally.add(second_look("cdc/replay.py", play().await, play).await);
+        tally.add(cdc::play(services, &cdc).await.unwrap_or_else(|error| broken("cdc", &error)));
     }
     let rest: Vec<_> = suites.rest.iter().filter(|s| s.name().contains(filter)).collect();
     // Each has a broker and a worker of its own and waits most of its time.
