@@ -185,6 +185,24 @@ impl Server {
         Ok(row.and_then(|row| row.text(4)).and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
+    /// The only column of the primary key of a table, if that is an integer.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(crate) async fn integer_key(&mut self, id: &TableId) -> Result<Option<String>> {
+        let query = format!(
+            "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS \
+             WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND COLUMN_KEY = 'PRI'",
+            literal(&id.schema),
+            literal(&id.table)
+        );
+        let columns = self.sql.all(&query).await?;
+        let [column] = columns.as_slice() else { return Ok(None) };
+        let kind = column.text(1).unwrap_or_default().to_lowercase();
+        let integer = ["tinyint", "smallint", "mediumint", "int", "bigint"].contains(&kind.as_str());
+        Ok(column.text(0).filter(|_| integer))
+    }
+
     /// Whether the user has the right `privilege` on anything.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! Snapshots: the definitions of all tables and the rows of the captured ones, as of one position of the log; and blocking
 //! ones, which read the rows of some tables while the stream stands still.
 
+mod parallel;
+
 use std::sync::Arc;
 
 use couplet_api::data::{Position as _, Value};
@@ -8,6 +10,7 @@ use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
 use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
 use couplet_mysql_schema::SchemaChange;
+use couplet_mysql_wire::Rows;
 
 use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
 use crate::definitions::{Definitions, is_built_in, is_captured, is_database_captured};
@@ -132,6 +135,10 @@ impl Taking<'_> {
         let timeout = self.config.snapshot.lock_timeout.as_secs().max(1);
         server.sql().run(&format!("SET SESSION lock_wait_timeout = {timeout}")).await?;
         server.sql().run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        let mut others = match self.plan.data {
+            true => parallel::connections(self.config, &mut server).await?,
+            false => Vec::new(),
+        };
         let mut locked = self.lock_everything(&mut server).await?;
         if locked != Locked::Tables {
             server.sql().run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
@@ -142,8 +149,10 @@ impl Taking<'_> {
             lock_tables(&mut server, &captured).await?;
         }
         let begin = self.begin(&mut server).await?;
+        // Behind the position: without a lock they see more than the first connection, and the stream repeats that.
+        parallel::begin(&mut others).await?;
         let standing = self.request.as_ref().map(|(_, standing)| standing.origin.clone());
-        let mut writer = Writer::new(self.records, &begin, standing, self.config.snapshot.unordered);
+        let mut writer = Writer::new(self.records, &begin, standing);
         self.records.notice(Notice::of_initial("STARTED"), writer.running.clone(), outbox);
         match self.request {
             Some(_) => self.tell_definitions_again(&captured, outbox).await?,
@@ -154,7 +163,11 @@ impl Taking<'_> {
             locked = Locked::Nothing;
         }
         if self.plan.data {
-            self.read_rows(&mut server, captured, &mut writer, outbox).await?;
+            let tables = self.tables(&mut server, captured).await?;
+            match others.is_empty() {
+                true => self.read_rows(&mut server, tables, &mut writer, outbox).await?,
+                false => self.read_rows_at_once(&mut server, others, tables, &mut writer, outbox).await?,
+            }
         }
         if locked != Locked::Nothing {
             server.sql().run("UNLOCK TABLES").await?;
@@ -283,46 +296,42 @@ impl Taking<'_> {
         Ok(())
     }
 
-    async fn read_rows(
-        &mut self,
-        server: &mut Server,
-        mut captured: Vec<TableId>,
-        writer: &mut Writer<'_>,
-        outbox: &mut Outbox<MyPosition>,
-    ) -> Result<()> {
+    /// The tables whose rows are read, in order.
+    async fn tables(&mut self, server: &mut Server, mut captured: Vec<TableId>) -> Result<Vec<TableId>> {
         if let Some(subset) = self.config.snapshot.tables.as_ref().filter(|_| self.request.is_none()) {
             captured.retain(|id| subset.matches(&id.to_string()));
         }
-        let mut tables = self.config.tables.in_order(captured);
-        let notices = TableNotices::new(&tables, &tables);
-        if self.config.snapshot.order != TableOrder::Disabled {
-            let mut sized = Vec::with_capacity(tables.len());
-            for id in tables {
-                sized.push((server.row_count(&id).await?, id));
-            }
-            sized.sort_by_key(|(rows, _)| *rows);
-            if self.config.snapshot.order == TableOrder::Descending {
-                sized.reverse();
-            }
-            tables = sized.into_iter().map(|(_, id)| id).collect();
+        let tables = self.config.tables.in_order(captured);
+        if self.config.snapshot.order == TableOrder::Disabled {
+            return Ok(tables);
         }
+        let mut sized = Vec::with_capacity(tables.len());
+        for id in tables {
+            sized.push((server.row_count(&id).await?, id));
+        }
+        sized.sort_by_key(|(rows, _)| *rows);
+        if self.config.snapshot.order == TableOrder::Descending {
+            sized.reverse();
+        }
+        Ok(sized.into_iter().map(|(_, id)| id).collect())
+    }
+
+    async fn read_rows(
+        &mut self,
+        server: &mut Server,
+        tables: Vec<TableId>,
+        writer: &mut Writer<'_>,
+        outbox: &mut Outbox<MyPosition>,
+    ) -> Result<()> {
+        let notices = TableNotices::new(&tables, &tables);
         for (index, id) in tables.iter().enumerate() {
             let Some(plan) = self.definitions.plan(id) else { continue };
             self.records.notice(notices.begun(id), writer.running.clone(), outbox);
-            // A statement of the user's own may name tables without their database.
-            server.sql().run(&format!("USE {}", quoted(&id.schema))).await?;
-            let mut rows = server.sql().query(&self.select(&plan)).await?;
-            let position = |name: &String| plan.read_columns().find(|(_, column)| column == name).map(|(i, _)| i);
-            let positions: Vec<Option<usize>> = rows.columns.iter().map(position).collect();
+            let query = self.select(&plan);
+            let mut reading = Reading::begin(server, &plan, &query).await?;
             let mut count = 0_u64;
-            while let Some(row) = rows.next().await? {
-                let mut values = vec![Value::Null; plan.width()];
-                for (text, position) in row.values().iter().zip(&positions) {
-                    if let Some(position) = position {
-                        values[*position] = plan.snapshot_value(*position, text.as_ref())?;
-                    }
-                }
-                writer.row(&plan, values, index, count == 0, outbox);
+            while let Some((row, _)) = reading.next().await? {
+                writer.row(&plan, row, index, count == 0, outbox);
                 count += 1;
                 if outbox.is_full() {
                     outbox.flush().await?;
@@ -334,15 +343,55 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// The query of a table.
-    fn select(&self, plan: &TableSchema) -> String {
+    async fn read_rows_at_once(
+        &mut self,
+        server: &mut Server,
+        connections: Vec<Server>,
+        tables: Vec<TableId>,
+        writer: &mut Writer<'_>,
+        outbox: &mut Outbox<MyPosition>,
+    ) -> Result<()> {
+        let notices = TableNotices::new(&tables, &tables);
+        let mut sources = Vec::with_capacity(tables.len());
+        for id in &tables {
+            let Some(plan) = self.definitions.plan(id) else { continue };
+            let query = self.select(&plan);
+            let cut = self.own_select(&plan).is_none();
+            let queries = match cut {
+                true => parallel::cut(server, id, query, connections.len()).await?,
+                false => vec![query],
+            };
+            sources.push(parallel::Source { plan, queries });
+        }
+        let ids: Vec<TableId> = sources.iter().map(|source| source.plan.id.clone()).collect();
+        let records = self.records;
+        let tell = |event, writer: &Writer<'_>, outbox: &mut Outbox<MyPosition>| {
+            let notice = match event {
+                parallel::Event::Begun(table) => notices.begun(&ids[table]),
+                parallel::Event::Ended(table, rows) => {
+                    tracing::info!(table = %ids[table], rows, "read");
+                    notices.ended(&ids[table], rows)
+                }
+            };
+            records.notice(notice, writer.running.clone(), outbox);
+        };
+        parallel::read(connections, sources, writer, outbox, tell).await
+    }
+
+    /// The SELECT that the user gave for a table.
+    fn own_select(&self, plan: &TableSchema) -> Option<&str> {
         let own = match &self.request {
             // The filter of a blocking snapshot is a whole SELECT.
             Some((request, _)) => request.condition(&plan.name),
             None => self.config.snapshot.selects.get(&plan.name).map(String::as_str),
         };
-        if let Some(own) = own {
-            return own.trim().trim_end_matches(';').to_owned();
+        own.map(|own| own.trim().trim_end_matches(';'))
+    }
+
+    /// The query of a table.
+    fn select(&self, plan: &TableSchema) -> String {
+        if let Some(own) = self.own_select(plan) {
+            return own.to_owned();
         }
         let names: Vec<String> = plan.read_columns().map(|(_, name)| quoted(name)).collect();
         let names = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
@@ -388,13 +437,45 @@ async fn create_database(server: &mut Server, database: &str) -> Result<String> 
     Ok(statement)
 }
 
+/// A query of a table on its way.
+struct Reading<'a> {
+    rows: Rows<'a>,
+    plan: &'a TableSchema,
+    /// The column of the table that each column of the query is; `None`: of no interest.
+    positions: Vec<Option<usize>>,
+}
+
+impl<'a> Reading<'a> {
+    async fn begin(server: &'a mut Server, plan: &'a TableSchema, query: &str) -> Result<Self> {
+        // A statement of the user's own may name tables without their database.
+        server.sql().run(&format!("USE {}", quoted(&plan.id.schema))).await?;
+        let rows = server.sql().query(query).await?;
+        let position = |name: &String| plan.read_columns().find(|(_, column)| column == name).map(|(i, _)| i);
+        let positions = rows.columns.iter().map(position).collect();
+        Ok(Reading { rows, plan, positions })
+    }
+
+    /// The next row and about how many bytes it takes.
+    async fn next(&mut self) -> Result<Option<(Row, usize)>> {
+        let Some(row) = self.rows.next().await? else { return Ok(None) };
+        let mut values = vec![Value::Null; self.plan.width()];
+        let mut bytes = 0;
+        for (text, position) in row.values().iter().zip(&self.positions) {
+            if let Some(position) = position {
+                bytes += text.as_ref().map_or(0, |text| text.len());
+                values[*position] = self.plan.snapshot_value(*position, text.as_ref())?;
+            }
+        }
+        Ok(Some((values, bytes)))
+    }
+}
+
 /// Holds each record back until the next one is known, since the last of a table and of the snapshot is marked.
 struct Writer<'a> {
     records: &'a Records,
     running: Arc<MyPosition>,
     /// What source blocks say of the place, when it is not just that of `running`.
     standing: Option<Origin>,
-    unordered: bool,
     held: Option<Held>,
     /// Changes of definitions that were written.
     told: Vec<Told>,
@@ -406,8 +487,8 @@ enum Held {
 }
 
 impl<'a> Writer<'a> {
-    fn new(records: &'a Records, begin: &MyPosition, standing: Option<Origin>, unordered: bool) -> Self {
-        Writer { records, running: Arc::new(begin.clone()), standing, unordered, held: None, told: Vec::new() }
+    fn new(records: &'a Records, begin: &MyPosition, standing: Option<Origin>) -> Self {
+        Writer { records, running: Arc::new(begin.clone()), standing, held: None, told: Vec::new() }
     }
 
     fn schema_change(&mut self, change: SchemaChange, outbox: &mut Outbox<MyPosition>) {
@@ -426,11 +507,21 @@ impl<'a> Writer<'a> {
         let Some(held) = self.held.replace(next) else { return };
         let marker = match &held {
             Held::Schema(_) => SnapshotMarker::True,
-            Held::Row { table, first, .. } => {
-                SnapshotMarker::of(*table == 0 && !self.unordered, false, *first, following != Some(*table))
-            }
+            Held::Row { table, first, .. } => SnapshotMarker::of(*table == 0, false, *first, following != Some(*table)),
         };
         self.write(held, marker, self.running.clone(), outbox);
+    }
+
+    /// A row whose mark is known.
+    fn marked(&mut self, row: Held, marker: SnapshotMarker, outbox: &mut Outbox<MyPosition>) {
+        if marker == SnapshotMarker::Last {
+            return self.next(row, outbox);
+        }
+        // The last definition is not the last of all.
+        if let Some(held) = self.held.take() {
+            self.write(held, SnapshotMarker::True, self.running.clone(), outbox);
+        }
+        self.write(row, marker, self.running.clone(), outbox);
     }
 
     /// Writes the last record, and returns the position behind the snapshot, and the changes of definitions it told of.

@@ -4,6 +4,7 @@
 mod incremental;
 mod notifications;
 mod player;
+mod snapshots;
 mod task;
 
 const MYSQL: &str = "io.debezium.connector.mysql.MySqlConnector";
@@ -57,4 +58,14 @@ fn incremental_snapshots_of_mysql() {
 #[test]
 fn incremental_snapshots_of_mariadb() {
     incremental::play("mariadb", MARIADB);
+}
+
+#[test]
+fn snapshots_over_connections_of_mysql() {
+    snapshots::play("mysql", MYSQL);
+}
+
+#[test]
+fn snapshots_over_connections_of_mariadb() {
+    snapshots::play("mariadb", MARIADB);
 }

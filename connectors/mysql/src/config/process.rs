@@ -115,7 +115,7 @@ pub(super) const PROCESS: &[Field] = &[
         Medium,
         (Width::Short, "Snapshot maximum threads"),
         Check::Positive,
-        "Accepted for compatibility: tables are read one after another.",
+        "Connections that read tables, or ranges of large ones, at the same time.",
     ),
     row(
         "snapshot.mode.custom.name",

@@ -217,7 +217,7 @@ impl Reader<'_> {
                 "descending" => TableOrder::Descending,
                 _ => TableOrder::Disabled,
             },
-            unordered: self.number::<u32>("snapshot.max.threads")? > 1,
+            threads: self.number::<usize>("snapshot.max.threads")?.max(1),
             delay: self.millis("snapshot.delay.ms")?,
             streaming_delay: self.millis("streaming.delay.ms")?,
         })

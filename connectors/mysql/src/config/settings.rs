@@ -97,8 +97,8 @@ pub(crate) struct SnapshotConfig {
     pub(crate) selects: HashMap<String, String>,
     /// Order of tables.
     pub(crate) order: TableOrder,
-    /// Whether no table counts as the first, which is how Debezium marks a snapshot of several threads.
-    pub(crate) unordered: bool,
+    /// Connections that read at once.
+    pub(crate) threads: usize,
     /// Pause before.
     pub(crate) delay: Duration,
     /// Pause after.

@@ -17,6 +17,7 @@ mod modes;
 mod naming;
 mod notification;
 mod outbox;
+pub mod parallel;
 mod semantic;
 mod signal;
 mod signal_channels;
