@@ -2,21 +2,24 @@
 //! ones, which read the rows of some tables while the stream stands still.
 
 mod parallel;
+mod reading;
+mod writer;
 
 use std::sync::Arc;
 
-use couplet_api::data::{Position as _, Value};
+use couplet_api::data::Position as _;
 use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
+use couplet_cdc::{Notice, Outbox, Patterns, SnapshotRequest, TableId, TableNotices};
 use couplet_mysql_schema::SchemaChange;
-use couplet_mysql_wire::Rows;
 
+use self::reading::Reading;
+use self::writer::Writer;
 use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
 use crate::definitions::{Definitions, is_built_in, is_captured, is_database_captured};
 use crate::offset::{MyPosition, SnapshotKind};
-use crate::record::{Event, Origin, Records};
-use crate::schema::{Row, TableSchema};
+use crate::record::{Origin, Records};
+use crate::schema::TableSchema;
 use crate::server::{Server, quoted, quoted_table};
 
 const DEBEZIUM_ERROR: &str = "io.debezium.DebeziumException";
@@ -435,146 +438,6 @@ async fn create_database(server: &mut Server, database: &str) -> Result<String> 
         }
     }
     Ok(statement)
-}
-
-/// A query of a table on its way.
-struct Reading<'a> {
-    rows: Rows<'a>,
-    plan: &'a TableSchema,
-    /// The column of the table that each column of the query is; `None`: of no interest.
-    positions: Vec<Option<usize>>,
-}
-
-impl<'a> Reading<'a> {
-    async fn begin(server: &'a mut Server, plan: &'a TableSchema, query: &str) -> Result<Self> {
-        // A statement of the user's own may name tables without their database.
-        server.sql().run(&format!("USE {}", quoted(&plan.id.schema))).await?;
-        let rows = server.sql().query(query).await?;
-        let position = |name: &String| plan.read_columns().find(|(_, column)| column == name).map(|(i, _)| i);
-        let positions = rows.columns.iter().map(position).collect();
-        Ok(Reading { rows, plan, positions })
-    }
-
-    /// The next row and about how many bytes it takes.
-    async fn next(&mut self) -> Result<Option<(Row, usize)>> {
-        let Some(row) = self.rows.next().await? else { return Ok(None) };
-        let mut values = vec![Value::Null; self.plan.width()];
-        let mut bytes = 0;
-        for (text, position) in row.values().iter().zip(&self.positions) {
-            if let Some(position) = position {
-                bytes += text.as_ref().map_or(0, |text| text.len());
-                values[*position] = self.plan.snapshot_value(*position, text.as_ref())?;
-            }
-        }
-        Ok(Some((values, bytes)))
-    }
-}
-
-/// Holds each record back until the next one is known, since the last of a table and of the snapshot is marked.
-struct Writer<'a> {
-    records: &'a Records,
-    running: Arc<MyPosition>,
-    /// What source blocks say of the place, when it is not just that of `running`.
-    standing: Option<Origin>,
-    held: Option<Held>,
-    /// Changes of definitions that were written.
-    told: Vec<Told>,
-}
-
-enum Held {
-    Schema(SchemaChange),
-    Row { plan: Arc<TableSchema>, row: Row, table: usize, first: bool },
-}
-
-impl<'a> Writer<'a> {
-    fn new(records: &'a Records, begin: &MyPosition, standing: Option<Origin>) -> Self {
-        Writer { records, running: Arc::new(begin.clone()), standing, held: None, told: Vec::new() }
-    }
-
-    fn schema_change(&mut self, change: SchemaChange, outbox: &mut Outbox<MyPosition>) {
-        self.next(Held::Schema(change), outbox);
-    }
-
-    fn row(&mut self, plan: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox<MyPosition>) {
-        self.next(Held::Row { plan: plan.clone(), row, table, first }, outbox);
-    }
-
-    fn next(&mut self, next: Held, outbox: &mut Outbox<MyPosition>) {
-        let following = match &next {
-            Held::Row { table, .. } => Some(*table),
-            Held::Schema(_) => None,
-        };
-        let Some(held) = self.held.replace(next) else { return };
-        let marker = match &held {
-            Held::Schema(_) => SnapshotMarker::True,
-            Held::Row { table, first, .. } => SnapshotMarker::of(*table == 0, false, *first, following != Some(*table)),
-        };
-        self.write(held, marker, self.running.clone(), outbox);
-    }
-
-    /// A row whose mark is known.
-    fn marked(&mut self, row: Held, marker: SnapshotMarker, outbox: &mut Outbox<MyPosition>) {
-        if marker == SnapshotMarker::Last {
-            return self.next(row, outbox);
-        }
-        // The last definition is not the last of all.
-        if let Some(held) = self.held.take() {
-            self.write(held, SnapshotMarker::True, self.running.clone(), outbox);
-        }
-        self.write(row, marker, self.running.clone(), outbox);
-    }
-
-    /// Writes the last record, and returns the position behind the snapshot, and the changes of definitions it told of.
-    fn finish(mut self, outbox: &mut Outbox<MyPosition>) -> (MyPosition, Vec<Told>) {
-        let end = MyPosition { snapshot: None, ..(*self.running).clone() };
-        if let Some(held) = self.held.take() {
-            self.write(held, SnapshotMarker::Last, Arc::new(end.clone()), outbox);
-        }
-        (end, self.told)
-    }
-
-    fn write(
-        &mut self,
-        held: Held,
-        marker: SnapshotMarker,
-        position: Arc<MyPosition>,
-        outbox: &mut Outbox<MyPosition>,
-    ) {
-        let now = self.records.now_ns();
-        let mut origin = match &self.standing {
-            Some(standing) => Origin { ts_ns: now, marker, query: None, ..standing.clone() },
-            None => Origin {
-                ts_ns: now,
-                marker,
-                server_id: 0,
-                gtid: None,
-                file: position.file.clone(),
-                pos: position.pos,
-                row: 0,
-                thread: None,
-                query: None,
-            },
-        };
-        match held {
-            Held::Schema(change) => {
-                outbox.push(self.records.schema_change(&change, &origin, position.clone()));
-                self.told.push(Told { change, origin, position });
-            }
-            Held::Row { plan, row, .. } => {
-                origin.ts_ns = self.running.ts_sec.unwrap_or_default() * 1_000_000_000;
-                let event = Event {
-                    table: &plan,
-                    operation: Operation::Read,
-                    key: plan.key(&row),
-                    before: Value::Null,
-                    after: plan.value(row),
-                    transaction: Value::Null,
-                    headers: self.records.headers.plain(),
-                };
-                outbox.push(self.records.event(event, &origin, position));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use couplet_api::spawn::{TaskKind, spawn};
 use couplet_cdc::parallel::{Gather, Gathered, Reader, range_count};
 use couplet_cdc::{Outbox, TableId};
 
-use super::{Held, Reading, Writer};
+use super::reading::Reading;
+use super::writer::{Held, Writer};
 use crate::config::MyConfig;
 use crate::offset::MyPosition;
 use crate::schema::{Row, TableSchema};
