@@ -43,7 +43,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a row of the table numbered `table`.
-    pub(super) fn row(&mut self, plan: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox<MyPosition>) {
+    pub(super) fn row(
+        &mut self,
+        plan: &Arc<TableSchema>,
+        row: Row,
+        table: usize,
+        first: bool,
+        outbox: &mut Outbox<MyPosition>,
+    ) {
         self.next(Held::Row { plan: plan.clone(), row, table, first }, outbox);
     }
 
