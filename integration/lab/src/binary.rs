@@ -13,25 +13,42 @@ pub fn build() -> Result<Engine> {
         if Engine::couplet().is_err() {
             say("compiling the worker (a few minutes, once)");
         }
-        cargo_build(&[])?;
+        let mut command = Command::new("cargo");
+        command.args(["build", "--quiet", "-p", "couplet-server"]);
+        run(command)?;
     }
     Engine::couplet()
 }
 
+/// Whether a release binary keeps the names of its functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symbols {
+    /// As it is shipped.
+    Stripped,
+    /// The same code, which a profile can name.
+    Kept,
+}
+
 /// Builds the worker as it is shipped, for measurements; `COUPLET_BIN` names one that is built already.
-pub fn build_release() -> Result<Engine> {
+pub fn build_release(symbols: Symbols) -> Result<Engine> {
     if std::env::var_os("COUPLET_BIN").is_some() {
         return Engine::couplet();
     }
-    cargo_build(&["--release"])?;
+    let mut command = Command::new("cargo");
+    match symbols {
+        Symbols::Stripped => command.args(["build", "--quiet", "--release", "-p", "couplet-server"]),
+        // Said to the last step only, so that nothing else is built again.
+        Symbols::Kept => command
+            .args(["rustc", "--quiet", "--release", "-p", "couplet-server", "--bin", "couplet"])
+            .args(["--", "-C", "strip=debuginfo"]),
+    };
+    run(command)?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache::repository().join("target"), Into::into);
     Ok(Engine::Couplet(target.join("release/couplet")))
 }
 
-fn cargo_build(arguments: &[&str]) -> Result<()> {
-    let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "-p", "couplet-server"]).args(arguments).current_dir(cache::repository());
-    if !build.status()?.success() {
+fn run(mut build: Command) -> Result<()> {
+    if !build.current_dir(cache::repository()).status()?.success() {
         bail!("the worker does not compile");
     }
     Ok(())

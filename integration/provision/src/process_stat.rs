@@ -7,14 +7,22 @@ use anyhow::{Context, Result};
 /// User and system time that the process has used so far, in seconds.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let ticks = cpu_ticks(&stat).with_context(|| format!("unexpected /proc/{pid}/stat"))?;
+    let ticks = cpu_ticks(&stat, 11).with_context(|| format!("unexpected /proc/{pid}/stat"))?;
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// The name in the second field may hold anything, so fields are counted from its closing parenthesis.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+/// As [`cpu_seconds`], of the children of this process that have ended.
+pub fn children_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let ticks = cpu_ticks(&stat, 13).context("unexpected /proc/self/stat")?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// User and system time at this field and the next. The name in the second field may hold anything, so fields are counted from
+/// its closing parenthesis.
+fn cpu_ticks(stat: &str, field: usize) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let user: u64 = fields.nth(11)?.parse().ok()?;
+    let user: u64 = fields.nth(field)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
 }
@@ -55,8 +63,8 @@ mod tests {
 
     #[test]
     fn reads_the_fields_behind_an_odd_name() {
-        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 17 5 0 0 20 0 1 0 777 1 1";
-        assert_eq!(cpu_ticks(stat), Some(22));
+        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 17 5 3 4 20 0 1 0 777 1 1";
+        assert_eq!((cpu_ticks(stat, 11), cpu_ticks(stat, 13)), (Some(22), Some(7)));
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use couplet_harness::worker::{Engine, Worker};
 use couplet_harness::{Deadline, eventually, shared};
 use serde_json::{Value, json};
 
 use super::Bench;
-use super::measure::{Meter, Sample};
+use super::measure::Sample;
 
 /// Characters of a line, its end included.
 const LINE_BYTES: usize = 200;
@@ -23,10 +23,10 @@ pub async fn source(bench: &Bench, engine: &Engine) -> Result<Sample> {
     write_lines(&file, bench.lines)?;
     bench.kafka.create_topic(&topic, 1, &[]).await?;
     let mut worker = Worker::start(&bench.settings(engine)).await?;
-    let meter = Meter::start(worker.pid().context("the worker runs")?)?;
+    let meter = bench.meter(&worker)?;
     worker.rest.create(&connector("Source", &json!({"file": file, "topic": topic}))).await?;
     bench.kafka.await_count(&topic, bench.lines, Deadline::after_secs(DEADLINE_SECS)).await?;
-    let sample = meter.stop("FileStream source", bench.lines)?;
+    let sample = meter.stop("FileStream source", bench.lines).await?;
     worker.stop().await?;
     bench.kafka.delete_topics(&[&topic]).await?;
     Ok(sample)
@@ -43,14 +43,14 @@ pub async fn sink(bench: &Bench, engine: &Engine) -> Result<Sample> {
     }
     let file = folder.path().join("lines");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
-    let meter = Meter::start(worker.pid().context("the worker runs")?)?;
+    let meter = bench.meter(&worker)?;
     worker.rest.create(&connector("Sink", &json!({"file": file, "topics": topic}))).await?;
     let want = u64::try_from(bench.lines)? * LINE_BYTES as u64;
     eventually("all lines in the file", Deadline::after_secs(DEADLINE_SECS), || async {
         Ok((fs::metadata(&file).map_or(0, |m| m.len()) >= want).then_some(()))
     })
     .await?;
-    let sample = meter.stop("FileStream sink", bench.lines)?;
+    let sample = meter.stop("FileStream sink", bench.lines).await?;
     worker.stop().await?;
     bench.kafka.delete_topics(&[&topic]).await?;
     Ok(sample)

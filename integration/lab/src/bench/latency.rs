@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use couplet_harness::clients::postgres;
 use couplet_harness::services::{PostgresCluster, PostgresSettings};
 use couplet_harness::shared;
 use couplet_harness::worker::{Engine, Worker};
 
 use super::Bench;
-use super::measure::{Meter, Sample};
+use super::measure::Sample;
 use super::postgres::{await_streaming, connector};
 use crate::demo::follower::Follower;
 use crate::demo::generator::Generator;
@@ -41,11 +41,11 @@ pub async fn measure(bench: &Bench, engine: &Engine, case: &str, poll_ms: Option
     let generator = Generator::start(&cluster.url("postgres"), 1, RATE).await?;
     tokio::time::sleep(WARM_UP).await;
     follower.forget_latency();
-    let (meter, before) = (Meter::start(worker.pid().context("the worker runs")?)?, follower.received());
+    let (meter, before) = (bench.meter(&worker)?, follower.received());
     // Not a wait for something: this is the time that is measured.
     tokio::time::sleep(Duration::from_secs(bench.idle_secs)).await;
     generator.check()?;
-    let mut sample = meter.stop(case, i64::try_from(follower.received() - before)?)?;
+    let mut sample = meter.stop(case, i64::try_from(follower.received() - before)?).await?;
     sample.latency_ms = Some([0.5, 0.99].map(|quantile| follower.latency_ms(quantile)));
     generator.stop().await?;
     follower.stop()?;

@@ -1,6 +1,7 @@
 //! What one run of one case cost.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use couplet_harness::provision::process_stat::{cpu_seconds, rss_bytes};
+
+use super::profile::Profiler;
 
 /// One measured figure, with what it cost.
 #[derive(Debug, Clone)]
@@ -48,11 +51,13 @@ pub struct Meter {
     peak: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     sampler: Option<JoinHandle<()>>,
+    profiler: Option<Profiler>,
 }
 
 impl Meter {
-    /// Starts to measure; memory is sampled every 50 ms.
-    pub fn start(pid: u32) -> Result<Self> {
+    /// Starts to measure; memory is sampled every 50 ms, and where the time goes is written to `profile`.
+    pub fn start(pid: u32, profile: Option<&Path>) -> Result<Self> {
+        let profiler = profile.map(|file| Profiler::start(pid, file)).transpose()?;
         let (peak, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (peak2, stop2) = (Arc::clone(&peak), Arc::clone(&stop));
         let sampler = std::thread::spawn(move || {
@@ -61,14 +66,25 @@ impl Meter {
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
-        Ok(Self { pid, started: Instant::now(), cpu_before: cpu_seconds(pid)?, peak, stop, sampler: Some(sampler) })
+        Ok(Self {
+            pid,
+            started: Instant::now(),
+            cpu_before: cpu_seconds(pid)?,
+            peak,
+            stop,
+            sampler: Some(sampler),
+            profiler,
+        })
     }
 
     /// Ends the measurement.
-    pub fn stop(mut self, case: &str, records: i64) -> Result<Sample> {
+    pub async fn stop(mut self, case: &str, records: i64) -> Result<Sample> {
         let (seconds, cpu) = (self.started.elapsed().as_secs_f64(), cpu_seconds(self.pid)? - self.cpu_before);
         self.end_sampler();
         let peak = self.peak.load(Ordering::Relaxed).max(rss_bytes(self.pid)?);
+        if let Some(profiler) = self.profiler.take() {
+            profiler.stop().await?;
+        }
         Ok(Sample {
             case: case.to_owned(),
             seconds,

@@ -2,8 +2,9 @@
 //!
 //! Every case runs on a fresh worker. End offsets are polled and nothing is consumed meanwhile; CPU is user and system time of
 //! the worker's process alone. `cargo x bench converters` measures converters and transforms without a worker, `cargo x bench
-//! cluster` what many tasks and restarts cost.
+//! cluster` what many tasks and restarts cost, `cargo x bench cdc` change data capture against its goals.
 
+mod cdc;
 mod cluster;
 mod filestream;
 mod latency;
@@ -11,19 +12,22 @@ mod machine;
 mod measure;
 mod page;
 mod postgres;
+mod profile;
 mod records;
 mod report;
 mod startup;
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use couplet_harness::clients::Kafka;
 use couplet_harness::services::{BrokerSettings, KafkaBroker};
 use couplet_harness::shared;
-use couplet_harness::worker::{Engine, WorkerSettings};
+use couplet_harness::worker::{Engine, Worker, WorkerSettings};
 
-use crate::binary;
-use measure::Sample;
+use crate::binary::{self, Symbols};
+use measure::{Meter, Sample};
 use report::Report;
 
 /// What to measure, and how much of it.
@@ -32,7 +36,7 @@ pub struct BenchArgs {
     /// What is measured
     #[arg(value_enum, default_value = "workers")]
     what: What,
-    /// Rows of the PostgreSQL cases
+    /// Rows of the PostgreSQL cases; a snapshot of `cdc` has twice as many
     #[arg(long, default_value_t = 500_000)]
     rows: i64,
     /// Lines of the FileStream cases
@@ -63,6 +67,8 @@ enum What {
     Converters,
     /// Starts, many tasks, hung starts, rolling restarts
     Cluster,
+    /// Change data capture: snapshot, backlog, paced, with floors and goals
+    Cdc,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,12 +85,19 @@ struct Bench {
     lines: i64,
     /// How long an idle worker, or a steady stream, is watched.
     idle_secs: u64,
+    /// Where the worker spends its time is written here.
+    profile: Option<PathBuf>,
 }
 
 impl Bench {
     /// A distributed worker with a group of its own and Connect's default settings.
     fn settings(&self, engine: &Engine) -> WorkerSettings {
         WorkerSettings::distributed(engine.clone(), &self.kafka.bootstrap, &shared::unique("bench"))
+    }
+
+    /// Measures a worker from now on.
+    fn meter(&self, worker: &Worker) -> Result<Meter> {
+        Meter::start(worker.pid().context("the worker runs")?, self.profile.as_deref())
     }
 }
 
@@ -145,14 +158,20 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     match args.what {
         What::Converters => return records::run(args.quick),
         What::Cluster => return cluster::run(args).await,
+        What::Cdc => return cdc::run(args).await,
         What::Workers => {}
     }
-    let engines = engines(args.engine)?;
+    let engines = engines(args.engine, Symbols::Stripped)?;
     let broker = KafkaBroker::start(BrokerSettings { for_measurement: true, ..BrokerSettings::default() }).await?;
     let scale = if args.quick { 10 } else { 1 };
     let kafka = broker.client()?;
-    let bench =
-        Bench { kafka, rows: args.rows / scale, lines: args.lines / scale, idle_secs: 20 / u64::try_from(scale)? };
+    let bench = Bench {
+        kafka,
+        rows: args.rows / scale,
+        lines: args.lines / scale,
+        idle_secs: 20 / u64::try_from(scale)?,
+        profile: None,
+    };
     let mut report = Report::default();
     for case in CASES.into_iter().filter(|c| c.name().contains(&args.only)) {
         for repetition in 0..args.repeat.max(1) {
@@ -175,14 +194,14 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
 }
 
 /// The workers to measure, ours as it is shipped.
-fn engines(wanted: Engines) -> Result<Vec<Engine>> {
+fn engines(wanted: Engines, symbols: Symbols) -> Result<Vec<Engine>> {
     let mut engines = Vec::new();
     if wanted != Engines::Couplet {
         engines.push(Engine::Jvm);
     }
     if wanted != Engines::Jvm {
         println!("building the release binary ...");
-        engines.push(binary::build_release()?);
+        engines.push(binary::build_release(symbols)?);
     }
     Ok(engines)
 }

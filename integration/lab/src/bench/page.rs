@@ -1,4 +1,4 @@
-//! docs/benchmarks.md: figures of whole workers, of a cluster, of converters and transforms, each measured by a command of its
+//! docs/benchmarks.md: figures of whole workers, of change data capture, of a cluster, of converters and transforms, each measured by a command of its
 //! own.
 
 use std::path::PathBuf;
@@ -11,6 +11,8 @@ use couplet_harness::provision::cache;
 pub enum Part {
     /// The beginning of the page: whole workers.
     Workers,
+    /// Change data capture.
+    Cdc,
     /// Many tasks, restarts.
     Cluster,
     /// Converters and transforms.
@@ -18,12 +20,13 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Part; 3] = [Part::Workers, Part::Cluster, Part::Records];
+    const ALL: [Part; 4] = [Part::Workers, Part::Cdc, Part::Cluster, Part::Records];
 
     /// Begins the part and says where it comes from; the first has its own beginning.
     const fn heading(self) -> &'static str {
         match self {
             Part::Workers => "",
+            Part::Cdc => "\n## Change data capture\n\nWritten by `cargo x bench cdc`.\n\n",
             Part::Cluster => "\n## A worker with much to look after\n\nWritten by `cargo x bench cluster`.\n\n",
             Part::Records => "\n## Converters and transforms\n\nWritten by `cargo x bench converters`.\n\n",
         }
@@ -72,6 +75,8 @@ mod tests {
         assert_eq!(page, format!("# Benchmarks\nA\n{cluster}c\n{records}b\n"));
         let page = with(&page, Part::Records, "B\n");
         assert_eq!(page, format!("# Benchmarks\nA\n{cluster}c\n{records}B\n"));
+        let cdc = Part::Cdc.heading();
+        assert_eq!(with(&page, Part::Cdc, "d\n"), format!("# Benchmarks\nA\n{cdc}d\n{cluster}c\n{records}B\n"));
         assert_eq!(with("", Part::Cluster, "c\n"), format!("{cluster}c\n"));
     }
 }

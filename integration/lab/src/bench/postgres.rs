@@ -1,6 +1,6 @@
 //! Bank transactions out of PostgreSQL: rows that are there, and rows that come.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use couplet_harness::clients::postgres;
 use couplet_harness::services::{PostgresCluster, PostgresSettings};
 use couplet_harness::worker::{Engine, Worker};
@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::Bench;
-use super::measure::{Meter, Sample};
+use super::measure::Sample;
 
-const DEADLINE_SECS: u64 = 900;
+/// How long a case may take.
+pub const DEADLINE_SECS: u64 = 900;
 /// Rows of one transaction while streaming.
-const BATCH: i64 = 1000;
+pub const BATCH: i64 = 1000;
 
-const NAME: &str = "public.bank_transactions";
+/// The table.
+pub const NAME: &str = "public.bank_transactions";
 
 const TABLE: &str = "create table bank_transactions(
     id bigserial primary key, account_id bigint not null, user_id bigint not null, amount numeric(12,2) not null,
@@ -27,20 +29,32 @@ const INSERT: &str = "insert into bank_transactions(account_id, user_id, amount,
     from generate_series($1::bigint, $2::bigint) i";
 
 /// A database cluster with the table.
-struct Bank {
-    cluster: PostgresCluster,
-    client: Client,
+pub struct Bank {
+    pub cluster: PostgresCluster,
+    pub client: Client,
 }
 
 impl Bank {
-    async fn open() -> Result<Self> {
+    /// A new cluster; the table is empty.
+    pub async fn open() -> Result<Self> {
         let cluster = PostgresCluster::start(PostgresSettings::default()).await?;
         let client = postgres(&cluster.url("postgres")).await?;
         client.batch_execute(TABLE).await?;
         Ok(Self { cluster, client })
     }
 
-    async fn book(&self, rows: i64, batch: i64) -> Result<()> {
+    /// A new cluster whose table has been there for a while.
+    pub async fn with_rows(rows: i64) -> Result<Self> {
+        let bank = Self::open().await?;
+        bank.book(rows, rows).await?;
+        for statement in ["vacuum analyze bank_transactions", "checkpoint"] {
+            bank.client.batch_execute(statement).await?;
+        }
+        Ok(bank)
+    }
+
+    /// Books `rows` rows, `batch` to a transaction.
+    pub async fn book(&self, rows: i64, batch: i64) -> Result<()> {
         let insert = self.client.prepare(INSERT).await?;
         let mut first = 1;
         while first <= rows {
@@ -78,18 +92,28 @@ pub fn connector(port: u16, prefix: &str, tables: &str, schemas: bool) -> Value 
 
 /// Rows that were there before the connector: from its creation to the last record.
 pub async fn snapshot(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -> Result<Sample> {
-    let bank = Bank::open().await?;
-    bank.book(bench.rows, bench.rows).await?;
-    for statement in ["vacuum analyze bank_transactions", "checkpoint"] {
-        bank.client.batch_execute(statement).await?;
-    }
+    let bank = Bank::with_rows(bench.rows).await?;
+    snapshot_of(&bank, bench.rows, bench, engine, case, schemas).await
+}
+
+/// As [`snapshot`], of a bank with `rows` rows.
+pub async fn snapshot_of(
+    bank: &Bank,
+    rows: i64,
+    bench: &Bench,
+    engine: &Engine,
+    case: &str,
+    schemas: bool,
+) -> Result<Sample> {
     let prefix = shared::unique("bench");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
-    let meter = Meter::start(worker.pid().context("the worker runs")?)?;
+    let meter = bench.meter(&worker)?;
     worker.rest.create(&connector(bank.cluster.port, &prefix, NAME, schemas)).await?;
     let topic = format!("{prefix}.{NAME}");
-    bench.kafka.await_count(&topic, bench.rows, Deadline::after_secs(DEADLINE_SECS)).await?;
-    finish(bench, worker.rest.clone(), meter.stop(case, bench.rows)?, &prefix, &topic).await.inspect(|_| worker.kill())
+    bench.kafka.await_count(&topic, rows, Deadline::after_secs(DEADLINE_SECS)).await?;
+    let sample = meter.stop(case, rows).await?;
+    finish(bench, &mut worker, &prefix, &topic).await?;
+    Ok(sample)
 }
 
 /// Rows inserted while it streams, 1000 to a transaction: from the first insert to the last record.
@@ -100,23 +124,20 @@ pub async fn stream(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -
     worker.rest.create(&connector(bank.cluster.port, &prefix, NAME, schemas)).await?;
     await_streaming(&bank.client, &worker, &prefix).await?;
     let topic = format!("{prefix}.{NAME}");
-    let meter = Meter::start(worker.pid().context("the worker runs")?)?;
+    let meter = bench.meter(&worker)?;
     let (booked, counted) = tokio::join!(
         bank.book(bench.rows, BATCH),
         bench.kafka.await_count(&topic, bench.rows, Deadline::after_secs(DEADLINE_SECS))
     );
     booked.and(counted)?;
-    finish(bench, worker.rest.clone(), meter.stop(case, bench.rows)?, &prefix, &topic).await.inspect(|_| worker.kill())
+    let sample = meter.stop(case, bench.rows).await?;
+    finish(bench, &mut worker, &prefix, &topic).await?;
+    Ok(sample)
 }
 
-async fn finish(
-    bench: &Bench,
-    rest: couplet_harness::clients::ConnectRest,
-    sample: Sample,
-    name: &str,
-    topic: &str,
-) -> Result<Sample> {
-    rest.delete(name).await?;
-    bench.kafka.delete_topics(&[topic]).await?;
-    Ok(sample)
+/// Removes connector, worker and topic.
+pub async fn finish(bench: &Bench, worker: &mut Worker, name: &str, topic: &str) -> Result<()> {
+    worker.rest.delete(name).await?;
+    worker.kill();
+    bench.kafka.delete_topics(&[topic]).await
 }

@@ -19,15 +19,9 @@ impl Report {
     /// A Markdown table: one row a case and figure, the ratio in favour of ours.
     pub fn table(&self) -> String {
         let mut table = String::from("| case | figure | JVM | Couplet | ratio |\n| --- | --- | ---: | ---: | ---: |\n");
-        let mut cases: Vec<&str> = Vec::new();
-        for (_, sample) in &self.samples {
-            if !cases.contains(&sample.case.as_str()) {
-                cases.push(&sample.case);
-            }
-        }
-        for case in cases {
+        for case in self.cases() {
             for figure in FIGURES {
-                let (jvm, ours) = (self.median("jvm", case, figure), self.median("couplet", case, figure));
+                let (jvm, ours) = (self.median("jvm", case, figure.read), self.median("couplet", case, figure.read));
                 if jvm.is_none() && ours.is_none() {
                     continue;
                 }
@@ -46,9 +40,21 @@ impl Report {
         table
     }
 
-    fn median(&self, engine: &str, case: &str, figure: &Figure) -> Option<f64> {
+    /// Names of the cases in the order they were measured in.
+    pub fn cases(&self) -> Vec<&str> {
+        let mut cases: Vec<&str> = Vec::new();
+        for (_, sample) in &self.samples {
+            if !cases.contains(&sample.case.as_str()) {
+                cases.push(&sample.case);
+            }
+        }
+        cases
+    }
+
+    /// The middle one of the runs.
+    pub fn median(&self, engine: &str, case: &str, read: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
         let of_case = self.samples.iter().filter(|(name, sample)| *name == engine && sample.case == case);
-        let mut values: Vec<f64> = of_case.filter_map(|(_, sample)| (figure.read)(sample)).collect();
+        let mut values: Vec<f64> = of_case.filter_map(|(_, sample)| read(sample)).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     }

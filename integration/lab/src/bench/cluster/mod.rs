@@ -15,6 +15,7 @@ use couplet_harness::services::{BrokerSettings, KafkaBroker};
 use couplet_harness::worker::Engine;
 
 use super::{Bench, BenchArgs, engines, machine, page, startup};
+use crate::binary::Symbols;
 use figures::{Figure, Figures, name};
 
 /// How much of everything.
@@ -43,13 +44,13 @@ const CASES: [(&str, Case); 4] = [
 
 /// Measures, prints the table, and writes it to docs/benchmarks.md when all of it was measured on both workers.
 pub async fn run(args: &BenchArgs) -> Result<()> {
-    let engines = engines(args.engine)?;
+    let engines = engines(args.engine, Symbols::Stripped)?;
     let scale = match args.quick {
         true => Scale { tasks: args.tasks.min(30), request_secs: 3, idle_secs: 2 },
         false => Scale { tasks: args.tasks, request_secs: 15, idle_secs: 20 },
     };
     let broker = KafkaBroker::start(BrokerSettings { for_measurement: true, ..BrokerSettings::default() }).await?;
-    let bench = Bench { kafka: broker.client()?, rows: 0, lines: 0, idle_secs: scale.idle_secs };
+    let bench = Bench { kafka: broker.client()?, rows: 0, lines: 0, idle_secs: scale.idle_secs, profile: None };
     let load_before = machine::load()?;
     println!("load average at the beginning: {load_before}");
     let mut figures = Figures::default();
