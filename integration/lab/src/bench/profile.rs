@@ -58,13 +58,14 @@ pub async fn top(file: PathBuf, count: usize) -> Result<Vec<Share>> {
     .await?
 }
 
-/// Lines as `  12.34%  [.] name`, the largest first.
+/// Lines as `  12.34%  [.] name`, the largest first; what else is on them stands behind several blanks.
 fn shares(report: &str, count: usize) -> Vec<Share> {
     let line = |line: &str| {
         let (percent, symbol) = line.trim().split_once('%')?;
         let (mark, name) = symbol.trim().split_once(' ')?;
+        let name = name.trim().split("  ").next()?;
         let whose = if mark == "[k]" { "kernel: " } else { "" };
-        Some(Share { percent: percent.parse().ok()?, symbol: format!("{whose}{}", name.trim()) })
+        Some(Share { percent: percent.parse().ok()?, symbol: format!("{whose}{}", name.trim_end()) })
     };
     report.lines().filter(|l| !l.starts_with('#')).filter_map(line).take(count).collect()
 }
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn shares_are_read_from_the_report() {
-        let report = "# Samples: 3K of event 'cpu-clock'\n#\n    12.50%  [.] <couplet::Row as core::Clone>::clone\n     \
+        let report = "# Samples: 3K of event 'cpu-clock'\n#\n    12.50%  [.] <couplet::Row as core::Clone>::clone   -      -\n     \
                       9.00%  [k] copy_user_generic\n\n     1.00%  [.] memcpy\n";
         let share = |percent, symbol: &str| Share { percent, symbol: symbol.to_owned() };
         let want = [share(12.5, "<couplet::Row as core::Clone>::clone"), share(9.0, "kernel: copy_user_generic")];
