@@ -18,9 +18,6 @@ use super::report::Report;
 use super::{Bench, BenchArgs, Engines, engines, latency, machine, page, postgres};
 use crate::binary::Symbols;
 
-/// Functions of a profile that are shown.
-const SHOWN: usize = 15;
-
 /// A sample and who it is of: a worker, or a client that is a floor.
 type Named = (&'static str, Sample);
 
@@ -118,7 +115,7 @@ async fn profiles(bench: &mut Bench, engine: &Engine, cases: &[Case]) -> Result<
         let measured = case.measure(bench, engine).await;
         bench.profile = None;
         measured?;
-        let section = table::profile(case.name(), &profile::top(file, SHOWN).await?);
+        let section = table::profile(case.name(), &profile::functions(file).await?);
         println!("{section}");
         text.push_str(&section);
     }
@@ -133,5 +130,5 @@ have the original's defaults; JSON, with schemas or without. CPU: user and syste
 floor's client, not of database and broker. The floors are PostgreSQL's own clients, right before the worker and on the same \
 rows, with the output thrown away and no Kafka: `psql` with `\\copy` in both formats, `pg_recvlogical` with a slot of its own \
 and the connector's publication. Time over floor: the worker's time divided by that of the fastest floor. Profiles are of \
-another run than the figures, in percent of the samples, without callees. Ratios above 1 are in favour of Couplet, but for those \
+another run than the figures, in percent of the samples, by whose code runs and by function, both without callees. Ratios above 1 are in favour of Couplet, but for those \
 over the floor.";

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::floor::FLOORS;
 use crate::bench::measure::Sample;
-use crate::bench::profile::Share;
+use crate::bench::profile::{Share, by_owner};
 use crate::bench::report::Report;
 
 /// What ours should reach.
@@ -137,11 +137,19 @@ pub fn tables(report: &Report) -> String {
     text
 }
 
-/// A profile; Markdown.
-pub fn profile(case: &str, shares: &[Share]) -> String {
-    let mut text = format!("\n{case}, Couplet, where the time goes:\n\n| % | function |\n| ---: | --- |\n");
-    for share in shares {
-        let _ = writeln!(text, "| {:.1} | `{}` |", share.percent, share.symbol.replace('|', "\\|"));
+/// Lines of a profile's table.
+const SHOWN: usize = 12;
+
+/// A profile: whose code, and which functions; Markdown.
+pub fn profile(case: &str, functions: &[Share]) -> String {
+    let mut text = format!("\n{case}, Couplet, where the time goes:\n\n");
+    text.push_str("| % | whose code | % | function |\n| ---: | --- | ---: | --- |\n");
+    let show = |share: Option<&Share>| {
+        share.map_or_else(|| " | ".to_owned(), |s| format!("{:.1} | `{}`", s.percent, s.symbol.replace('|', "\\|")))
+    };
+    let owners = by_owner(functions);
+    for line in 0..SHOWN.min(functions.len()) {
+        let _ = writeln!(text, "| {} | {} |", show(owners.get(line)), show(functions.get(line)));
     }
     text
 }
