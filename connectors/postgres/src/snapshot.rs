@@ -70,7 +70,12 @@ impl Plan<'_> {
         let snapshot = |kind| Some(SnapshotState { kind, last: false, completed: false });
         let ts_us = Some(self.records.now_us());
         if let Some((_, streaming)) = self.request {
-            return Ok(PgPosition { ts_us, snapshot: snapshot(SnapshotKind::Blocking), ..streaming.clone() });
+            // Nothing may have been streamed yet.
+            let tx_id = match streaming.tx_id {
+                Some(known) => Some(known),
+                None => catalog::transaction_id(sql).await?,
+            };
+            return Ok(PgPosition { tx_id, ts_us, snapshot: snapshot(SnapshotKind::Blocking), ..streaming.clone() });
         }
         let lsn = match &self.exported {
             Some((point, _)) => *point,

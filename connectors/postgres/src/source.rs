@@ -46,6 +46,7 @@ impl SourceTask for PostgresTask {
     async fn start(&mut self, props: &Props, context: SourceTaskContext) -> Result<()> {
         let config = Arc::new(PgConfig::new(props)?);
         config::check_converters(props)?;
+        config.signals.channels.check(&*context.topics).await?;
         let partition = source_partition(&config.naming.prefix);
         let stored = context.offsets.offsets(std::slice::from_ref(&partition)).await?;
         // Debezium stores an offset without a position with its first notification: nothing was read yet.

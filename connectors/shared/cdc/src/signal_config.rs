@@ -6,6 +6,7 @@ use std::time::Duration;
 use couplet_api::Result;
 use couplet_api::config::Props;
 use couplet_api::error::Error;
+use couplet_api::own_topic::OwnTopics;
 
 use crate::field::invalid;
 use crate::filter::TableId;
@@ -44,6 +45,19 @@ pub struct ChannelConfig {
     pub interval: Duration,
     /// The topic that signals are taken from.
     pub kafka: Option<SignalTopicConfig>,
+}
+
+impl ChannelConfig {
+    /// Fails the start of a task, as in Debezium, and not its stream, where no client can be made of `signal.consumer.*`.
+    ///
+    /// # Errors
+    /// [`couplet_api::Kind::Config`] that names the setting.
+    pub async fn check(&self, topics: &dyn OwnTopics) -> Result<()> {
+        match &self.kafka {
+            Some(kafka) => kafka.check(topics).await,
+            None => Ok(()),
+        }
+    }
 }
 
 impl SignalConfig {

@@ -170,6 +170,18 @@ impl Kafka {
         .await
     }
 
+    /// Where `group` goes on in the first partition of a topic; `None` when it committed nothing.
+    pub async fn committed(&self, group: &str, topic: &str) -> Result<Option<i64>> {
+        let consumer: BaseConsumer = self.config().set("group.id", group).create()?;
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition(topic, 0);
+        blocking(move || {
+            let committed = consumer.committed_offsets(partitions, Duration::from_secs(30))?;
+            Ok(committed.elements().first().and_then(|element| element.offset().to_raw()).filter(|offset| *offset >= 0))
+        })
+        .await
+    }
+
     /// A consumer without a group, for following topics by hand.
     pub fn reader(&self) -> Result<BaseConsumer> {
         let mut config = self.config();
