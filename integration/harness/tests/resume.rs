@@ -81,7 +81,9 @@ async fn a_signal_is_not_done_again_after_a_crash() {
     kafka.produce(&signals, &[of_another, of_this]).await.expect("signals");
 
     let engine = Engine::couplet().expect("the worker is built");
-    let settings = WorkerSettings::distributed(engine, &bootstrap, &prefix).with("offset.flush.interval.ms", "200");
+    let settings = WorkerSettings::distributed(engine, &bootstrap, &prefix)
+        .with("offset.flush.interval.ms", "200")
+        .with("session.timeout.ms", "6000");
     let mut worker = Worker::start(&settings).await.expect("a worker");
     let request = json!({"name": prefix, "config": {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
