@@ -1,14 +1,17 @@
 //! How incremental snapshots read tables: chunks by queries, marks as rows of the signal table, or places in the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use couplet_api::Result;
 use couplet_api::data::Value;
+use couplet_api::error::Error;
 use couplet_cdc::{
     ChunkReader, ChunkRow, DataCollection, Incremental, IncrementalOffset, Notice, Operation, Outbox, Planned, RowKey,
     SnapshotMarker, TableId, java_map_order,
 };
+use tokio::time::{Instant, sleep};
 
 use crate::chunk::ChunkPlan;
 use crate::config::MyConfig;
@@ -22,6 +25,8 @@ use crate::server::{LogEnd, Server, literal, quoted_table};
 
 /// Longest wait, in seconds, until the server shows what its log has already.
 const VISIBLE_WITHIN: u32 = 60;
+/// Pause between looks.
+const VISIBLE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What an incremental snapshot works with, lent by the stream.
 pub(crate) struct Reader<'a> {
@@ -74,7 +79,13 @@ impl ChunkReader for Reader<'_> {
         plan: &ChunkPlan,
         bounds: Option<(&RowKey, &RowKey)>,
     ) -> Result<Option<Vec<ChunkRow<Row>>>> {
-        plan.rows(self.server, bounds, self.config.signals.chunk_rows).await
+        if self.config.signals.read_only {
+            self.see_what_was_streamed().await?;
+        }
+        let rows = plan.rows(self.server, bounds, self.config.signals.chunk_rows).await;
+        let end = self.server.sql().run("COMMIT").await;
+        let rows = rows?;
+        end.map(|()| rows)
     }
 
     async fn insert_mark(&mut self, id: &str, kind: &str, data: &str) -> Result<()> {
@@ -86,17 +97,6 @@ impl ChunkReader for Reader<'_> {
     async fn delete_mark(&mut self, id: &str) -> Result<()> {
         let Some(table) = &self.config.signals.table else { return Ok(()) };
         self.server.sql().run(&format!("DELETE FROM {} WHERE id = {}", quoted_table(table), literal(id))).await
-    }
-
-    /// A transaction is in the log before others can see it. What the stream had of it in front of the window must be in
-    /// the rows that are read: the server is asked to wait for it.
-    async fn begin_place(&mut self) -> Result<()> {
-        let done = self.emitter.tracker.gtids().filter(|_| self.config.flavour == Flavour::MySql);
-        if let Some(done) = done.filter(|done| !done.is_empty()) {
-            let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{done}', {VISIBLE_WITHIN})");
-            self.server.sql().first(&wait).await?;
-        }
-        Ok(())
     }
 
     async fn note_place(&mut self) -> Result<()> {
@@ -144,6 +144,31 @@ impl ChunkReader for Reader<'_> {
 
     fn now_us(&self) -> i64 {
         self.records.now_ns().div_euclid(1_000)
+    }
+}
+
+impl Reader<'_> {
+    /// Makes queries see all that the stream had so far: a transaction is in the log before others can see it. A row that
+    /// marks a chunk becomes visible in its turn, so that this is only needed without such rows.
+    async fn see_what_was_streamed(&mut self) -> Result<()> {
+        if self.config.flavour == Flavour::MySql {
+            let done = self.emitter.tracker.gtids().map(ToString::to_string).unwrap_or_default();
+            let wait = format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{done}', {VISIBLE_WITHIN})");
+            self.server.sql().first(&wait).await?;
+            return Ok(());
+        }
+        // MariaDB says which place in the log a consistent snapshot is of.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(VISIBLE_WITHIN.into()) {
+            self.server.sql().run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+            let (file, position) = self.server.snapshot_place().await?;
+            if self.emitter.tracker.is_at_most(&file, position) {
+                return Ok(());
+            }
+            self.server.sql().run("ROLLBACK").await?;
+            sleep(VISIBLE_PAUSE).await;
+        }
+        Err(Error::remote("transactions that were streamed are still not visible to others"))
     }
 }
 

@@ -153,6 +153,19 @@ impl Server {
         })
     }
 
+    /// The place in the log that MariaDB's consistent snapshot, just begun, is of.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(crate) async fn snapshot_place(&mut self) -> Result<(String, u64)> {
+        let rows = self.sql.all("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
+        let value = |name: &str| {
+            let row = rows.iter().find(|row| row.text(0).is_some_and(|n| n.eq_ignore_ascii_case(name)));
+            row.and_then(|row| row.text(1)).unwrap_or_default()
+        };
+        Ok((value("binlog_snapshot_file"), value("binlog_snapshot_position").parse().unwrap_or(0)))
+    }
+
     /// Files of the log.
     ///
     /// # Errors

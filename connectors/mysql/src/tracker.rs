@@ -134,12 +134,13 @@ impl Tracker {
         }
         match (&place.gtids, &self.gtids) {
             (Some(wanted), Some(done)) => wanted.is_within(done),
-            // Numbers of files grow, at last by a digit.
-            _ => {
-                let order = |file: &str, pos: u64| (file.len(), file.to_owned(), pos);
-                order(&place.file, place.position) <= order(&self.restart_file, self.restart_pos)
-            }
+            _ => order(&place.file, place.position) <= order(&self.restart_file, self.restart_pos),
         }
+    }
+
+    /// Whether the event at hand begins at this place of the log or in front of it.
+    pub(crate) fn is_at_most(&self, file: &str, position: u64) -> bool {
+        order(&self.file, self.pos) <= order(file, position)
     }
 
     /// Transactions that are done, if the server has names for them.
@@ -200,6 +201,11 @@ impl Tracker {
             incremental: self.incremental.clone(),
         })
     }
+}
+
+/// Places of the log by order: numbers of files grow, at last by a digit.
+const fn order(file: &str, position: u64) -> (usize, &str, u64) {
+    (file.len(), file, position)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use couplet_api::Result;
 use couplet_cdc::TableId;
 
 use crate::types::{TypeRegistry, length_and_scale};
-use crate::wire::{Lsn, Sql};
+use crate::wire::{Lsn, Sql, sql_error};
 
 /// Size of a page of the log.
 const PAGE_BYTES: u64 = 8192;
@@ -222,4 +222,14 @@ pub(crate) async fn log_insert_end(sql: &Sql) -> Result<Lsn> {
 pub(crate) async fn transaction_id(sql: &Sql) -> Result<Option<i64>> {
     let rows = sql.query("SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE txid_current() END", &[]).await?;
     Ok(rows.first().and_then(|row| row.get(0)))
+}
+
+/// Numbers, of 32 bits as the log has them, of the transactions that the current one does not see because they are running.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn running_transactions(sql: &Sql) -> Result<Vec<i64>> {
+    // Works in PostgreSQL 12, too.
+    let rows = sql.query("SELECT txid_snapshot_xip(txid_current_snapshot()) & 4294967295", &[]).await?;
+    rows.iter().map(|row| row.try_get(0).map_err(|error| sql_error(&error))).collect()
 }

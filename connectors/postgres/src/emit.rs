@@ -1,6 +1,6 @@
 //! From decoded changes to records. Pure but for the clock: relations are resolved by the caller.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use couplet_api::Result;
@@ -15,6 +15,9 @@ use crate::record::{Event, Origin, Records, Sized};
 use crate::schema::{Row, TableSchema};
 use crate::types::{Decoder, Phase};
 use crate::wire::Lsn;
+
+/// So many transactions are remembered. All but very few of them are visible by now.
+const LATELY: usize = 4096;
 
 /// The running transaction.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +56,8 @@ pub(crate) struct Emitter {
     content: Decoder,
     xmin: Option<i64>,
     incremental: Option<Arc<IncrementalOffset>>,
+    /// Numbers of the transactions that were streamed last, the newest last.
+    lately: VecDeque<i64>,
 }
 
 impl Emitter {
@@ -68,6 +73,7 @@ impl Emitter {
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
             xmin: None,
             incremental: start.incremental.clone(),
+            lately: VecDeque::new(),
             open: start.tx_id.filter(|_| start.is_within()).map(|xid| (xid, start.transaction.clone())),
             begun: start.begun,
             current: Arc::new(PgPosition { begun: None, ..start }),
@@ -103,6 +109,11 @@ impl Emitter {
     /// Whether a transaction is open.
     pub(crate) const fn in_transaction(&self) -> bool {
         self.transaction.is_some()
+    }
+
+    /// Whether the transaction `xid` was among those streamed last.
+    pub(crate) fn had_lately(&self, xid: i64) -> bool {
+        self.lately.contains(&xid)
     }
 
     /// What events that are no changes themselves say about their place when the stream is at `lsn`.
@@ -212,6 +223,10 @@ impl Emitter {
         self.current = position;
         self.transaction = None;
         self.resume = None;
+        if self.lately.len() == LATELY {
+            self.lately.pop_front();
+        }
+        self.lately.push_back(xid);
     }
 
     /// Counts the change within its LSN; `false`: it is in Kafka already.

@@ -2,14 +2,18 @@
 //! log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use couplet_api::Result;
 use couplet_api::data::Value;
+use couplet_api::error::Error;
 use couplet_cdc::{
     ChunkReader, ChunkRow, DataCollection, Incremental, IncrementalOffset, Notice, Operation, Outbox, Planned, RowKey,
     SnapshotMarker, TableId, java_map_order,
 };
+
+use tokio::time::{Instant, sleep};
 
 use crate::catalog;
 use crate::chunk::ChunkPlan;
@@ -21,6 +25,10 @@ use crate::record::{Event, Origin, Records};
 use crate::schema::Row;
 use crate::types::TypeRegistry;
 use crate::wire::{Lsn, Sql, quoted_literal};
+
+/// Longest wait until a transaction that was streamed is visible, and the pause between looks.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(60);
+const VISIBLE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What an incremental snapshot works with, lent by the stream.
 pub(crate) struct Reader<'a> {
@@ -74,7 +82,11 @@ impl ChunkReader for Reader<'_> {
         plan: &ChunkPlan,
         bounds: Option<(&RowKey, &RowKey)>,
     ) -> Result<Option<Vec<ChunkRow<Row>>>> {
-        plan.rows(self.sql, bounds, self.config.signals.chunk_rows).await.map(Some)
+        self.begin_seeing_what_was_streamed().await?;
+        let rows = plan.rows(self.sql, bounds, self.config.signals.chunk_rows).await;
+        let end = self.sql.run("COMMIT").await;
+        let rows = rows?;
+        end.map(|()| Some(rows))
     }
 
     async fn insert_mark(&mut self, id: &str, kind: &str, data: &str) -> Result<()> {
@@ -86,10 +98,6 @@ impl ChunkReader for Reader<'_> {
     async fn delete_mark(&mut self, id: &str) -> Result<()> {
         let Some(table) = &self.config.signals.table else { return Ok(()) };
         self.sql.run(&format!("DELETE FROM {} WHERE id = {}", quoted_table(table), quoted_literal(id))).await
-    }
-
-    async fn begin_place(&mut self) -> Result<()> {
-        Ok(())
     }
 
     async fn note_place(&mut self) -> Result<()> {
@@ -142,6 +150,28 @@ impl ChunkReader for Reader<'_> {
 
     fn now_us(&self) -> i64 {
         self.records.now_us()
+    }
+}
+
+impl Reader<'_> {
+    /// Begins a transaction that sees all that the stream had so far. The log has the end of a transaction, and the stream may
+    /// have passed it, a moment before others see it; longer with synchronous replication.
+    async fn begin_seeing_what_was_streamed(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            self.sql.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let running = catalog::running_transactions(self.sql).await?;
+            if !running.iter().any(|xid| self.emitter.had_lately(*xid)) {
+                return Ok(());
+            }
+            self.sql.run("ROLLBACK").await?;
+            if began.elapsed() > VISIBLE_WITHIN {
+                let text = "transactions that were streamed are still not visible to others: does a standby of \
+                            synchronous_standby_names not answer?";
+                return Err(Error::remote(text));
+            }
+            sleep(VISIBLE_PAUSE).await;
+        }
     }
 }
 

@@ -61,6 +61,9 @@ async fn nothing_is_lost(name: &str, more: &[(&str, &str)]) {
     let Some(source) = source(name).await else { return };
     incremental::nothing_is_lost(&source, more).await;
     source.0.drop().await;
+    let Some(source) = self::source(name).await else { return };
+    incremental::rows_never_go_back(&source, more).await;
+    source.0.drop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -125,8 +126,8 @@ impl Running {
             }
         };
         let in_time = tokio::time::timeout(PATIENCE, polls).await.is_ok();
-        let seen: Vec<String> = all.iter().map(|r| notice(r).unwrap_or_else(|| r.record.topic.to_string())).collect();
-        assert!(in_time, "never came; {} records: {seen:?}", all.len());
+        let seen: Vec<String> = all.iter().filter_map(notice).collect();
+        assert!(in_time, "never came; {} records, notifications {seen:?}", all.len());
         all
     }
 
@@ -214,6 +215,58 @@ pub async fn nothing_is_lost(source: &impl Source, more: &[(&str, &str)]) {
     running.until(|r| field(r, "before", "id").and_then(Value::as_i64) == Some(9999)).await;
     let stored = running.stop().await.expect("an offset");
     assert_eq!(stored.get("incremental_snapshot_collections"), None);
+}
+
+/// All rows are changed again and again while they are read, with settings `more`: no record of a row is older than the
+/// one before.
+///
+/// # Panics
+/// When one is.
+pub async fn rows_never_go_back(source: &impl Source, more: &[(&str, &str)]) {
+    const SNAPSHOTS: usize = 12;
+    /// Changes that may be on their way.
+    const AHEAD: u64 = 8;
+    let props = settings(source, more);
+    let stored = filled(source, &props, 28).await;
+    source.run(&["UPDATE t SET v = '0'"]).await;
+    let mut running = Running::start(source, &props, stored).await;
+    let (enough, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+    let writer = async {
+        let mut change = 0_u64;
+        while !enough.load(Ordering::Relaxed) {
+            change += 1;
+            source.run(&[&format!("UPDATE t SET v = '{change}'")]).await;
+            // Not faster than the stream: what is to be seen are changes between chunks, not a backlog.
+            while seen.load(Ordering::Relaxed) + AHEAD < change && !enough.load(Ordering::Relaxed) {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let mut newest: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut read = 0;
+    let reader = async {
+        for number in 0..SNAPSHOTS {
+            source.run(&[&execute(source).replace("'go'", &format!("'go{number}'"))]).await;
+            let records = running.until(|record| {
+                let value = field(record, "after", "v").and_then(Value::as_str).and_then(|text| text.parse().ok());
+                seen.fetch_max(value.unwrap_or(0), Ordering::Relaxed);
+                notice(record).as_deref() == Some("COMPLETED")
+            });
+            for record in records.await {
+                let text = field(&record, "after", "v").and_then(Value::as_str).filter(|_| is_of_table(&record));
+                let Some(value) = text.and_then(|text| text.parse::<u64>().ok()) else { continue };
+                let key = record.record.key.value.as_struct().and_then(|key| key.values()[0].as_i64()).expect("a key");
+                let before = newest.insert(key, value).unwrap_or_default();
+                assert!(before <= value, "{more:?}: row {key} went from {before} back to {value}");
+                let mark = field(&record, "source", "snapshot").and_then(Value::as_str);
+                read += usize::from(mark == Some("incremental"));
+            }
+        }
+        enough.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(writer, reader);
+    assert!(read > 0, "no row of a snapshot was sent");
+    running.stop().await;
 }
 
 /// Signals of one transaction are seen before the marks that the first of them leads to.

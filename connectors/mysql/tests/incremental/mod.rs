@@ -79,25 +79,22 @@ pub fn play(folder: &str, class: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let files = std::env::temp_dir().join(format!("couplet-incremental-{folder}-{}", std::process::id()));
     std::fs::create_dir_all(&files).expect("a folder");
-    let parts: [&dyn Fn(&Database<'_>); 6] = [
-        &|source| runtime.block_on(Box::pin(incremental::nothing_is_lost(source, &[]))),
-        &|source| {
-            let deleted = [("incremental.snapshot.watermarking.strategy", "insert_delete")];
-            runtime.block_on(Box::pin(incremental::nothing_is_lost(source, &deleted)));
-        },
-        &|source| runtime.block_on(Box::pin(incremental::nothing_is_lost(source, &[("read.only", "true")]))),
-        &|source| runtime.block_on(Box::pin(incremental::paused_resumed_and_stopped(source))),
-        &|source| runtime.block_on(Box::pin(incremental::signals_of_a_topic_are_done_once(source))),
-        &|source| {
-            let select = format!("SELECT id, v FROM {DATABASE}.t WHERE id > 17");
-            let path = files.join("signals");
-            runtime.block_on(Box::pin(incremental::a_file_can_ask_for_a_blocking_snapshot(source, &path, &select)));
-        },
-    ];
-    for (number, part) in parts.iter().enumerate() {
+    const WAYS: [&[(&str, &str)]; 3] =
+        [&[], &[("incremental.snapshot.watermarking.strategy", "insert_delete")], &[("read.only", "true")]];
+    let mut number = 0;
+    let mut fresh = || {
+        number += 1;
         runtime.block_on(make(&server));
-        part(&Database { server: &server, class, history: files.join(format!("history-{number}")) });
+        Database { server: &server, class, history: files.join(format!("history-{number}")) }
+    };
+    for way in WAYS {
+        runtime.block_on(Box::pin(incremental::nothing_is_lost(&fresh(), way)));
+        runtime.block_on(Box::pin(incremental::rows_never_go_back(&fresh(), way)));
     }
+    runtime.block_on(Box::pin(incremental::paused_resumed_and_stopped(&fresh())));
+    runtime.block_on(Box::pin(incremental::signals_of_a_topic_are_done_once(&fresh())));
+    let (path, select) = (files.join("signals"), format!("SELECT id, v FROM {DATABASE}.t WHERE id > 17"));
+    runtime.block_on(Box::pin(incremental::a_file_can_ask_for_a_blocking_snapshot(&fresh(), &path, &select)));
     runtime.block_on(server.drop(DATABASE)).expect("dropped");
     std::fs::remove_dir_all(&files).expect("removed");
 }

@@ -65,7 +65,7 @@ pub trait ChunkReader: Send {
     async fn plan(&mut self, wanted: &DataCollection) -> Result<Planned<Self::Plan>>;
     /// The largest key of a table; `None`: no rows.
     async fn largest_key(&mut self, plan: &Self::Plan) -> Result<Option<RowKey>>;
-    /// The next rows: the first ones, or those behind the first key of `bounds` and up to the second. `None`: the stream has not
+    /// The next rows, with every change in them that the stream had so far: the first ones, or those behind the first key of `bounds` and up to the second. `None`: the stream has not
     /// come to what the table looks like now; it will have behind the marks of this chunk.
     async fn rows(
         &mut self,
@@ -76,8 +76,6 @@ pub trait ChunkReader: Send {
     async fn insert_mark(&mut self, id: &str, kind: &str, data: &str) -> Result<()>;
     /// Removes a row of the signal table.
     async fn delete_mark(&mut self, id: &str) -> Result<()>;
-    /// A window between places begins: waits until queries see all that the stream had so far.
-    async fn begin_place(&mut self) -> Result<()>;
     /// Notes the place in the log that the stream has to pass.
     async fn note_place(&mut self) -> Result<()>;
     /// The table that `plan` is for.
@@ -451,9 +449,11 @@ where
     }
 
     async fn mark_open(&mut self, reader: &mut impl ChunkReader<Plan = P, Row = R>) -> Result<()> {
+        // The window is open from here on, not only from the mark: a transaction whose end the log has in front of the mark
+        // may become visible to others behind it.
+        self.state.open_window(&self.chunk.clone());
         if self.marks == Marks::Places {
-            self.state.open_window(&self.chunk.clone());
-            return reader.begin_place().await;
+            return Ok(());
         }
         self.opened = iso_now(reader);
         let data = format!("{{\"openWindowTimestamp\": \"{}\"}}", self.opened);
