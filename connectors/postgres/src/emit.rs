@@ -1,6 +1,6 @@
 //! From decoded changes to records. Pure but for the clock: relations are resolved by the caller.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use couplet_api::Result;
@@ -10,14 +10,12 @@ use couplet_cdc::{IncrementalOffset, Operation, Signal, SnapshotMarker, Transact
 
 use crate::config::PgConfig;
 use crate::decode::{Change, Tuple};
+use crate::lately::Lately;
 use crate::offset::{MessageType, PgPosition, TransactionState};
 use crate::record::{Event, Origin, Records, Sized};
 use crate::schema::{Row, TableSchema};
 use crate::types::{Decoder, Phase};
 use crate::wire::Lsn;
-
-/// So many transactions are remembered. All but very few of them are visible by now.
-const LATELY: usize = 4096;
 
 /// The running transaction.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +54,7 @@ pub(crate) struct Emitter {
     content: Decoder,
     xmin: Option<i64>,
     incremental: Option<Arc<IncrementalOffset>>,
-    /// Numbers of the transactions that were streamed last, the newest last.
-    lately: VecDeque<i64>,
+    lately: Lately,
 }
 
 impl Emitter {
@@ -73,7 +70,7 @@ impl Emitter {
             resume: done_within.map(|xid| Resume { xid, lsn: start.lsn, at_lsn: start.processed.max(1) }),
             xmin: None,
             incremental: start.incremental.clone(),
-            lately: VecDeque::new(),
+            lately: Lately::default(),
             open: start.tx_id.filter(|_| start.is_within()).map(|xid| (xid, start.transaction.clone())),
             begun: start.begun,
             current: Arc::new(PgPosition { begun: None, ..start }),
@@ -113,7 +110,7 @@ impl Emitter {
 
     /// Whether the transaction `xid` was among those streamed last.
     pub(crate) fn had_lately(&self, xid: i64) -> bool {
-        self.lately.contains(&xid)
+        self.lately.has(xid)
     }
 
     /// What events that are no changes themselves say about their place when the stream is at `lsn`.
@@ -223,10 +220,7 @@ impl Emitter {
         self.current = position;
         self.transaction = None;
         self.resume = None;
-        if self.lately.len() == LATELY {
-            self.lately.pop_front();
-        }
-        self.lately.push_back(xid);
+        self.lately.add(xid);
     }
 
     /// Counts the change within its LSN; `false`: it is in Kafka already.

@@ -12,6 +12,7 @@ mod feed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod incremental;
+mod lately;
 mod offset;
 mod plugin;
 mod publication;
