@@ -169,6 +169,12 @@ async fn stream_from(
             };
         }
         gtids = Some(set);
+    } else if flavour == Flavour::MySql && config.signals.read_only {
+        // Without them nothing says whether others can see what the log has.
+        return Err(Error::config(
+            "read.only=true needs transactions with GTIDs: set gtid_mode=ON and enforce_gtid_consistency=ON on the server, or \
+             read.only=false and a signal table (signal.data.collection)",
+        ));
     } else {
         start.gtids = None;
     }
