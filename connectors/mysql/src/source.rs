@@ -52,6 +52,7 @@ impl MyTask {
 impl SourceTask for MyTask {
     async fn start(&mut self, props: &Props, context: SourceTaskContext) -> Result<()> {
         let config = Arc::new(MyConfig::new(self.flavour, props)?);
+        config.signals.channels.check(&*context.topics).await?;
         let partition = source_partition(&config.naming.prefix);
         let stored = context.offsets.offsets(std::slice::from_ref(&partition)).await?;
         let position = stored.into_iter().next().flatten().map(|map| MyPosition::from_map(&map));

@@ -9,6 +9,7 @@ use couplet_api::config::Props;
 use couplet_api::converter::{Converter, HeaderConverter};
 use couplet_api::data::{Datum, OffsetMap, SourceRecord};
 use couplet_api::error::Disposition;
+use couplet_api::own_topic::OwnTopic;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::testing::{MemoryOffsets, MemoryTopics};
@@ -45,6 +46,7 @@ struct Player<'a> {
     database: String,
     props: Props,
     offsets: Arc<MemoryOffsets>,
+    topics: Arc<MemoryTopics>,
     seen: Shared,
     running: Option<(CancellationToken, JoinHandle<()>)>,
     sql: Client,
@@ -61,6 +63,7 @@ pub async fn run(server: &Server, scenario: &Value) -> Result<Value, String> {
         scenario,
         props: Props::new(),
         offsets: Arc::default(),
+        topics: Arc::default(),
         seen: Shared::default(),
         running: None,
         sql,
@@ -77,6 +80,10 @@ pub async fn run(server: &Server, scenario: &Value) -> Result<Value, String> {
 
 impl Player<'_> {
     async fn play(&mut self) -> Result<Value, String> {
+        for topic in texts(&self.scenario["pre_topics"]) {
+            let topic = self.topics.topic(&self.filled(&topic));
+            topic.create(&[]).await.map_err(|error| error.to_string())?;
+        }
         for statement in texts(&self.scenario["setup"]) {
             execute(&self.sql, &self.filled(&statement)).await?;
         }
@@ -119,6 +126,9 @@ impl Player<'_> {
         if step["wait_streaming"].as_bool() == Some(true) {
             self.wait_streaming().await?;
         }
+        if step.get("produce").is_some() {
+            self.produce(&step["produce"]).await?;
+        }
         if let Some(path) = step["rest"]["path"].as_str() {
             self.rest(step["rest"]["method"].as_str().unwrap_or_default(), path).await?;
         }
@@ -126,6 +136,24 @@ impl Player<'_> {
             self.stop().await;
             self.props = self.config(&step["config"]);
             self.start();
+        }
+        Ok(())
+    }
+
+    /// Writes a record, which is seen like those of the task when its topic belongs to the scenario.
+    async fn produce(&self, record: &Value) -> Result<(), String> {
+        let text = |member: &str| record[member].as_str().map(|text| self.filled(text));
+        let (topic, key, value) = (text("topic").unwrap_or_default(), text("key"), text("value"));
+        let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into());
+        let appended = self.topics.topic(&topic).append(bytes(&key), bytes(&value)).await;
+        appended.map_err(|error| error.to_string())?;
+        if topic.starts_with(&format!("{}.", self.scenario["scenario"].as_str().unwrap_or_default())) {
+            let shown = |text: Option<String>| {
+                text.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| json!({ "__text": text })))
+            };
+            let mut seen = lock(&self.seen);
+            seen.events.push(json!({ "topic": topic, "key": shown(key), "value": shown(value), "headers": [] }));
+            seen.last = Some(Instant::now());
         }
         Ok(())
     }
@@ -177,14 +205,14 @@ impl Player<'_> {
     }
 
     fn start(&mut self) {
-        let (seen, offsets) = (self.seen.clone(), self.offsets.clone());
+        let (seen, offsets, topics) = (self.seen.clone(), self.offsets.clone(), self.topics.clone());
         lock(&seen).failed = None;
         let (props, stop) = (self.props.clone(), CancellationToken::new());
         let stopped = stop.clone();
         let handle = spawn(TaskKind::Task, async move {
             let Some(Plugin::Source(plugin)) = couplet_postgres::plugins().into_iter().next() else { return };
             let mut task = plugin.task();
-            let outcome = Box::pin(work(&mut *task, &props, offsets, &seen, &stopped)).await;
+            let outcome = Box::pin(work(&mut *task, &props, (offsets, topics), &seen, &stopped)).await;
             if let Err(error) = outcome {
                 lock(&seen).failed = Some(error);
             }
@@ -271,7 +299,7 @@ impl Player<'_> {
 async fn work(
     task: &mut dyn SourceTask,
     props: &Props,
-    offsets: Arc<MemoryOffsets>,
+    (offsets, topics): (Arc<MemoryOffsets>, Arc<MemoryTopics>),
     seen: &Shared,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
@@ -280,7 +308,7 @@ async fn work(
         connector: "test".into(),
         task: 0,
         offsets: offsets.clone(),
-        topics: Arc::new(MemoryTopics::default()),
+        topics,
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     };
