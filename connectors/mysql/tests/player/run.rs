@@ -17,6 +17,7 @@ use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::testing::{MemoryOffsets, MemoryTopics};
 use couplet_api::{Error, Plugin};
 use couplet_mysql_wire::Connection;
+use couplet_testkit::golden;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +88,7 @@ pub async fn run(server: &Server, scenario: &Value) -> Result<Value, String> {
 
 impl Player<'_> {
     async fn play(&mut self) -> Result<Value, String> {
+        golden::make_topics(&self.topics, self.scenario, |text| self.filled(text)).await?;
         for statement in texts(&self.scenario["setup"]) {
             let statement = self.filled(&statement);
             execute(&mut self.sql, &statement).await?;
@@ -131,6 +133,9 @@ impl Player<'_> {
         if step["wait_streaming"].as_bool() == Some(true) {
             self.wait_streaming().await?;
         }
+        if step.get("produce").is_some() {
+            self.produce(&step["produce"]).await?;
+        }
         if let Some(path) = step["rest"]["path"].as_str() {
             self.rest(step["rest"]["method"].as_str().unwrap_or_default(), path).await?;
         }
@@ -139,6 +144,15 @@ impl Player<'_> {
             self.props = self.config(&step["config"]);
             self.start();
         }
+        Ok(())
+    }
+
+    /// Writes a record, which is seen like those of the task when its topic belongs to the scenario.
+    async fn produce(&self, record: &Value) -> Result<(), String> {
+        let event = golden::produce(&self.topics, self.scenario, record, |text| self.filled(text)).await?;
+        let mut seen = lock(&self.seen);
+        seen.last = Some(Instant::now());
+        seen.events.extend(event);
         Ok(())
     }
 

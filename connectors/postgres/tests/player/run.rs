@@ -9,11 +9,11 @@ use couplet_api::config::Props;
 use couplet_api::converter::{Converter, HeaderConverter};
 use couplet_api::data::{Datum, OffsetMap, SourceRecord};
 use couplet_api::error::Disposition;
-use couplet_api::own_topic::OwnTopic;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_api::testing::{MemoryOffsets, MemoryTopics};
 use couplet_api::{Error, Plugin};
+use couplet_testkit::golden;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -80,10 +80,7 @@ pub async fn run(server: &Server, scenario: &Value) -> Result<Value, String> {
 
 impl Player<'_> {
     async fn play(&mut self) -> Result<Value, String> {
-        for topic in texts(&self.scenario["pre_topics"]) {
-            let topic = self.topics.topic(&self.filled(&topic));
-            topic.create(&[]).await.map_err(|error| error.to_string())?;
-        }
+        golden::make_topics(&self.topics, self.scenario, |text| self.filled(text)).await?;
         for statement in texts(&self.scenario["setup"]) {
             execute(&self.sql, &self.filled(&statement)).await?;
         }
@@ -142,19 +139,10 @@ impl Player<'_> {
 
     /// Writes a record, which is seen like those of the task when its topic belongs to the scenario.
     async fn produce(&self, record: &Value) -> Result<(), String> {
-        let text = |member: &str| record[member].as_str().map(|text| self.filled(text));
-        let (topic, key, value) = (text("topic").unwrap_or_default(), text("key"), text("value"));
-        let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into());
-        let appended = self.topics.topic(&topic).append(bytes(&key), bytes(&value)).await;
-        appended.map_err(|error| error.to_string())?;
-        if topic.starts_with(&format!("{}.", self.scenario["scenario"].as_str().unwrap_or_default())) {
-            let shown = |text: Option<String>| {
-                text.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| json!({ "__text": text })))
-            };
-            let mut seen = lock(&self.seen);
-            seen.events.push(json!({ "topic": topic, "key": shown(key), "value": shown(value), "headers": [] }));
-            seen.last = Some(Instant::now());
-        }
+        let event = golden::produce(&self.topics, self.scenario, record, |text| self.filled(text)).await?;
+        let mut seen = lock(&self.seen);
+        seen.last = Some(Instant::now());
+        seen.events.extend(event);
         Ok(())
     }
 

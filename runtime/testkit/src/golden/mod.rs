@@ -2,6 +2,8 @@
 
 mod differences;
 mod files;
+mod produced;
 
 pub use differences::{Differences, equal};
 pub use files::{cases, json, names, root, text, texts};
+pub use produced::{make_topics, produce};
