@@ -195,6 +195,11 @@ fn column_plan(table: &TableId, column: &Column, config: &MyConfig) -> (ColumnPl
         return (plan, None);
     };
     let default = default_value(column, &known);
+    let known = match config.converters.of(table, column) {
+        Some(custom) => known.converted_by(custom, column),
+        None => known,
+    };
+    let default = default.map(|value| known.customized(value));
     let absent = match (column.optional, &default) {
         (true, _) => Value::Null,
         (false, Some(default)) => default.clone(),

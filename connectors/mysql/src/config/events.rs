@@ -55,7 +55,7 @@ pub(super) const EVENTS: &[Field] = &[
         Low,
         (Width::Medium, "List of prefixes defining custom values converters."),
         Check::None,
-        "Custom column converters; not built.",
+        "Names of custom converters; of each NAME.type is the class: TinyIntOneToBooleanConverter or JdbcSinkDataTypesConverter of Debezium.",
     ),
     row(
         "post.processors",

@@ -24,7 +24,6 @@ const REFUSED: &[(&str, &[&str], &str)] = &[
     ),
     ("binlog.buffer.size", &["0"], "a look-ahead is not supported; servers with the row format need none"),
     ("openlineage.integration.enabled", &["false"], "OpenLineage is not supported"),
-    ("converters", &[""], "custom converters are not supported"),
     ("post.processors", &[""], "post processors are not supported"),
     (
         "transaction.metadata.factory",

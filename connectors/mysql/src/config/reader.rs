@@ -19,6 +19,7 @@ use super::settings::{
 use crate::flavour::Flavour;
 use crate::incremental::parsed;
 use crate::tls;
+use crate::values::CustomConverters;
 
 /// Bytes of undecoded changes that may wait between the socket and the task when the user sets no limit.
 const QUEUE_BYTES: usize = 32 << 20;
@@ -113,6 +114,7 @@ impl Reader<'_> {
                 _ => Inconsistency::Fail,
             },
             values: self.values(),
+            converters: CustomConverters::new(self.props)?,
             signals: SignalConfig::new(self.props, |key| self.opt(key), parsed)?,
             notifications: NotificationConfig::new(self.props),
             skipped: self.name("skipped.operations").replace("none", ""),

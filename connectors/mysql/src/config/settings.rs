@@ -15,6 +15,7 @@ use couplet_mysql_wire::Access;
 use super::reader::Reader;
 use super::{groups, not_built};
 use crate::flavour::Flavour;
+use crate::values::CustomConverters;
 
 /// What `snapshot.mode` comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +179,8 @@ pub(crate) struct MyConfig {
     pub(crate) inconsistency: Inconsistency,
     /// Values.
     pub(crate) values: ValueConfig,
+    /// Custom converters.
+    pub(crate) converters: CustomConverters,
     /// Signals, and the incremental snapshots that they start.
     pub(crate) signals: SignalConfig,
     /// Where notifications go.

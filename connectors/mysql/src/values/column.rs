@@ -5,6 +5,7 @@ use couplet_cdc::{self as cdc, BinaryMode, DecimalMode};
 use couplet_mysql_schema::{Column, jdbc};
 
 use super::charset::Charset;
+use super::custom::Custom;
 use super::temporal::Unit;
 use crate::config::ValueConfig;
 
@@ -71,6 +72,8 @@ pub(crate) struct ColumnType {
     pub(crate) fallback: Value,
     /// Whether two-digit years are completed.
     pub(crate) adjust_years: bool,
+    /// What a custom converter makes of values.
+    pub(super) custom: Option<Custom>,
 }
 
 /// Well-known binary of an empty collection of shapes.
@@ -80,7 +83,15 @@ impl ColumnType {
     /// For `column`; `None`: columns of its type are left out.
     pub(crate) fn new(column: &Column, config: &ValueConfig) -> Option<Self> {
         let (kind, schema, fallback) = parts(column, config)?;
-        Some(ColumnType { kind, schema, fallback, adjust_years: config.adjust_years })
+        Some(ColumnType { kind, schema, fallback, adjust_years: config.adjust_years, custom: None })
+    }
+
+    /// The same with values as `custom` makes them. Shapes stay what they are: no converter knows them.
+    pub(crate) fn converted_by(self, custom: Custom, column: &Column) -> Self {
+        if matches!(self.kind, Kind::Point | Kind::Geometry) {
+            return self;
+        }
+        ColumnType { schema: custom.schema(column), fallback: custom.fallback(), custom: Some(custom), ..self }
     }
 }
 

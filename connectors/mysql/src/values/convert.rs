@@ -34,9 +34,18 @@ impl ColumnType {
         if cell == Cell::Null {
             return Ok(Value::Null);
         }
-        self.value(cell, phase).ok_or_else(|| {
+        let value = self.value(cell, phase).ok_or_else(|| {
             Error::data("a value does not fit the column's type as the schema history has it; take a new snapshot")
-        })
+        })?;
+        Ok(self.customized(value))
+    }
+
+    /// What a custom converter, if the column has one, makes of `value`.
+    pub(crate) fn customized(&self, value: Value) -> Value {
+        match self.custom {
+            Some(custom) => custom.convert(value),
+            None => value,
+        }
     }
 
     fn value(&self, cell: Cell, phase: Phase) -> Option<Value> {

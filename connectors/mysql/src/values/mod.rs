@@ -4,11 +4,13 @@
 mod charset;
 mod column;
 mod convert;
+mod custom;
 mod defaults;
 mod temporal;
 mod text;
 
 pub(crate) use column::{ColumnType, Kind};
 pub(crate) use convert::Phase;
+pub(crate) use custom::CustomConverters;
 pub(crate) use defaults::default_value;
 pub(crate) use text::cell_of_text;

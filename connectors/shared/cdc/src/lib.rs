@@ -5,6 +5,7 @@
 //! Contract: Debezium 3.3.1.Final (`debezium-core`).
 
 mod columns;
+mod converter_class;
 mod envelope;
 mod field;
 mod filter;
@@ -29,6 +30,7 @@ pub mod time;
 mod transaction;
 
 pub use columns::{ColumnChange, ColumnChanges, SourceType};
+pub use converter_class::unknown_converter;
 pub use envelope::{Envelope, Operation};
 pub use field::{Check, Field, Group, config_def, invalid, validate};
 pub use filter::{ColumnFilter, Patterns, TableFilter, TableId};
