@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use couplet_api::Result;
-use couplet_api::data::Value;
+use couplet_api::data::{Position, Value};
 use couplet_api::error::Error;
 use couplet_cdc::{IncrementalOffset, Operation, SnapshotMarker, TransactionTopic};
 use couplet_mysql_schema::SchemaChange;
@@ -29,6 +29,8 @@ pub(crate) struct Emitter {
     query: Option<Arc<str>>,
     /// Of the last record.
     current: Arc<MyPosition>,
+    /// Of the last record, while nothing but the end of its transaction came behind it.
+    resting: Option<Arc<dyn Position>>,
 }
 
 impl Emitter {
@@ -37,6 +39,7 @@ impl Emitter {
         Emitter {
             metadata: config.transactions.then(|| TransactionTopic::new(config.naming.transaction_topic())),
             current: tracker.position(None),
+            resting: None,
             transaction: None,
             time_ns: 0,
             thread: None,
@@ -47,9 +50,20 @@ impl Emitter {
         }
     }
 
-    /// The time of what comes next, nanoseconds since the epoch.
+    /// Something comes next: its time, nanoseconds since the epoch.
     pub(crate) fn set_time(&mut self, time_ns: i64) {
         self.time_ns = time_ns;
+        self.resting = None;
+    }
+
+    /// A record was made that stands at `position`.
+    pub(crate) fn rests_at(&mut self, position: Arc<dyn Position>) {
+        self.resting = Some(position);
+    }
+
+    /// What a heartbeat stores: as in Debezium the end of a transaction alone moves no offset.
+    pub(crate) fn resting_position(&self) -> Arc<dyn Position> {
+        self.resting.clone().unwrap_or_else(|| self.position())
     }
 
     /// The statement behind the changes that come next.
@@ -96,6 +110,7 @@ impl Emitter {
             self.current = Arc::new(MyPosition { incremental: progress.clone(), ..(*self.current).clone() });
         }
         self.tracker.set_incremental(progress);
+        self.resting = None;
     }
 
     fn state(&self) -> Option<TransactionState> {

@@ -39,7 +39,8 @@ async fn topic(props: &Props, topics: &dyn OwnTopics) -> Result<TopicHistory> {
 
 /// The line Debezium's error begins with.
 fn unusable(error: Error) -> Error {
-    Error::new(error.kind(), "Error configuring an instance of KafkaSchemaHistory; check the logs for details")
+    // The cause, which Debezium only logs, stands where Java has its stack frames: those who compare traces leave them out.
+    let text = "Error configuring an instance of KafkaSchemaHistory; check the logs for details";
+    Error::new(error.kind(), format!("{text}\n\t... {error}"))
         .with_class("org.apache.kafka.connect.errors.ConnectException")
-        .caused_by(error)
 }

@@ -13,6 +13,7 @@ mod flavour;
 mod gtid;
 mod history_store;
 mod incremental;
+mod java_order;
 mod offset;
 mod plugin;
 mod record;

@@ -172,8 +172,8 @@ impl Records {
     }
 
     /// `record`, standing at `position`.
-    pub(crate) fn at(&self, record: Record, position: Arc<MyPosition>) -> SourceRecord {
-        SourceRecord { record, source_partition: self.partition.clone(), source_offset: position as Arc<dyn Position> }
+    pub(crate) fn at(&self, record: Record, position: Arc<dyn Position>) -> SourceRecord {
+        SourceRecord { record, source_partition: self.partition.clone(), source_offset: position }
     }
 
     fn source(&self, origin: &Origin, database: &Value, table: Value) -> Value {

@@ -17,6 +17,7 @@ use self::reading::Reading;
 use self::writer::Writer;
 use crate::config::{LockMode, MyConfig, SnapshotMode, TableOrder};
 use crate::definitions::{Definitions, is_built_in, is_captured, is_database_captured};
+use crate::java_order;
 use crate::offset::{MyPosition, SnapshotKind};
 use crate::record::{Origin, Records};
 use crate::schema::TableSchema;
@@ -268,7 +269,12 @@ impl Taking<'_> {
             statements.push((database.to_owned(), format!("DROP DATABASE IF EXISTS {name}")));
             statements.push((database.to_owned(), create_database(server, database).await?));
             statements.push((database.to_owned(), format!("USE {name}")));
-            for id in tables.iter().filter(|id| &*id.schema == database) {
+            let mut of_database: Vec<&TableId> = tables.iter().copied().filter(|id| &*id.schema == database).collect();
+            // Without locks Debezium reads them at once, and collects them in a hash map.
+            if self.config.snapshot.lock == LockMode::None {
+                java_order::sort(&mut of_database);
+            }
+            for id in of_database {
                 let row = server.sql().first(&format!("SHOW CREATE TABLE {}", quoted_table(id))).await?;
                 statements.extend(row.and_then(|row| row.text(1)).map(|ddl| (database.to_owned(), ddl)));
             }

@@ -115,7 +115,7 @@ impl Streaming {
 
     async fn beat(&mut self, heartbeat: &mut Heartbeat) -> Result<()> {
         let record = heartbeat.beat(self.records.now_ms());
-        let position = self.emitter.position();
+        let position = self.emitter.resting_position();
         self.outbox.push((self.records.at(record, position), 256));
         if let Some(query) = &self.config.heartbeat_query
             && let Err(error) = self.server.sql().run(query).await
@@ -184,6 +184,9 @@ impl Streaming {
         let result = emit(&mut self.emitter, &mut self.outbox.records);
         self.outbox.count(before);
         self.incremental.met(self.outbox.records[before..].iter().map(|(record, _)| record));
+        if let Some((record, _)) = self.outbox.records[before..].last() {
+            self.emitter.rests_at(record.source_offset.clone());
+        }
         result
     }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use couplet_api::data::{OffsetMap, Position, Value};
+use couplet_api::error::Error;
 use couplet_cdc::IncrementalOffset;
 
 use crate::wire::Lsn;
@@ -171,6 +172,13 @@ impl PgPosition {
             })
             .collect();
         format!("{{{}}}", pairs.join(", "))
+    }
+
+    /// Why the event at this position cannot be written, in Debezium's words.
+    pub(crate) fn processing_failed(&self, error: Error) -> Error {
+        Error::new(error.kind(), format!("Error while processing event at offset {}", self.describe()))
+            .with_class("org.apache.kafka.connect.errors.ConnectException")
+            .caused_by(error)
     }
 }
 

@@ -6,7 +6,7 @@ mod parallel;
 use std::sync::Arc;
 
 use couplet_api::data::Value;
-use couplet_api::error::ResultExt;
+use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
 use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
 use futures::{StreamExt, pin_mut};
@@ -116,7 +116,7 @@ impl Plan<'_> {
             let rows = self
                 .copy_table(sql, &schema, index, &mut writer, outbox)
                 .await
-                .context(|| format!("Snapshotting of table {id} failed"))?;
+                .map_err(|error| table_failed(error, &id, &position))?;
             self.table_ended(&id, rows, &told, outbox);
         }
         sql.run("COMMIT").await?;
@@ -249,6 +249,20 @@ impl Plan<'_> {
             schema.read_columns().map(|(position, name)| (Some(position), quoted(name))).unzip();
         Ok((format!("SELECT {} FROM {}", names.join(", "), quoted_table(&schema.id)), positions))
     }
+}
+
+/// In Debezium's words: its threads wrap what they say of a value that no record can have, twice.
+fn table_failed(error: Error, table: &TableId, position: &PgPosition) -> Error {
+    if error.kind() != Kind::Data {
+        return error.context(format!("Snapshotting of table {table} failed"));
+    }
+    let failed = position.processing_failed(error);
+    let (execution, debezium) = ("java.util.concurrent.ExecutionException", "io.debezium.DebeziumException");
+    let twice = format!("{}: {}", failed.class(), failed.message());
+    Error::new(failed.kind(), format!("{execution}: {twice}\n\t... snapshotting table {table}"))
+        .with_class(debezium)
+        .caused_by(Error::new(failed.kind(), twice).with_class(execution))
+        .caused_by(failed)
 }
 
 async fn begin(sql: &Sql, config: &PgConfig, exported: Option<&str>) -> Result<()> {

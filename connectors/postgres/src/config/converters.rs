@@ -15,7 +15,8 @@ pub(crate) fn check_converters(props: &Props) -> Result<()> {
     let registry = "Unable to create service io.debezium.relational.CustomConverterRegistry";
     let missing =
         Error::fatal(format!("Unable to find class {class}")).with_class("java.lang.IllegalArgumentException");
-    let cause = Error::fatal(format!("{class}: custom converters are Java classes, which cannot be loaded here"));
+    // The line about it stands where Java has its stack frames: those who compare traces leave them out.
+    let cause = Error::fatal(format!("{class}\n\t... custom converters are Java classes, which cannot be loaded here"));
     Err(Error::fatal(registry)
         .with_class("io.debezium.DebeziumException")
         .caused_by(missing)
@@ -37,6 +38,8 @@ mod tests {
             "io.debezium.DebeziumException: Unable to create service io.debezium.relational.CustomConverterRegistry"
         );
         assert_eq!(lines[1], "Caused by: java.lang.IllegalArgumentException: Unable to find class com.example.Isbn");
+        assert_eq!(lines[2], "Caused by: java.lang.ClassNotFoundException: com.example.Isbn");
+        assert!(lines[3].contains("cannot be loaded here"), "{trace}");
         assert!(check_converters(&Props::new()).is_ok());
     }
 }

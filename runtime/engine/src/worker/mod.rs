@@ -12,6 +12,7 @@ mod guard;
 mod lifecycle;
 mod offset_commit;
 mod offset_topics;
+mod passed_over;
 mod pipeline;
 mod placeholders;
 mod producers;

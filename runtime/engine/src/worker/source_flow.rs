@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::ack_latency::AckLatency;
 use super::offset_commit::OffsetCommit;
 use super::offset_topics::ConnectorStore;
+use super::passed_over::PassedOver;
 use super::pipeline::{Encoded, Pipeline};
 use super::submitted::Submitted;
 use super::task_run::{TaskRun, chance};
@@ -92,6 +93,8 @@ pub(super) struct SourceFlow {
     pub(super) hold: Hold,
     buffer: BytesMut,
     pub(super) submitted: Submitted,
+    /// Offsets of dropped records that wait for a record behind them.
+    pub(super) passed_over: PassedOver,
     in_flight_bytes_max: usize,
     pub(super) commit: OffsetCommit,
     metrics: Arc<TaskMetrics>,
@@ -162,6 +165,7 @@ impl SourceFlow {
             hold: Hold::Free,
             buffer: BytesMut::new(),
             submitted: Submitted::default(),
+            passed_over: PassedOver::default(),
             in_flight_bytes_max: run.in_flight_bytes_max(),
             defines_transactions,
             batch_open: false,
@@ -268,7 +272,7 @@ impl SourceFlow {
             }
             Ok(None) => {
                 self.dropped += 1;
-                self.finish_unsent(&partition, position);
+                self.pass_over(&before, partition, position);
                 Ok(None)
             }
             Err(failed) if self.schedule_retry(&failed, run) => {
@@ -284,7 +288,8 @@ impl SourceFlow {
     }
 
     /// A filtered or skipped record, or an offset without one, is done; it is committed behind those before it.
-    fn finish_unsent(&mut self, partition: &OffsetMap, position: Arc<dyn Position>) {
+    pub(super) fn finish_unsent(&mut self, partition: &OffsetMap, position: Arc<dyn Position>) {
+        self.passed_over.forget(partition);
         let token = self.submitted.submit(partition, position, 0);
         self.submitted.done(token);
     }
@@ -337,6 +342,7 @@ impl SourceFlow {
             Ok(()) => {
                 let committed_ms = ready.position.committed_ms().or(ready.record.timestamp);
                 self.latency.sent(self.submitted.next_token(), committed_ms);
+                self.passed_over.forget(&ready.partition);
                 let token = self.submitted.submit(&ready.partition, ready.position.clone(), bytes);
                 // A transaction that lacks a record is aborted, and the task fails.
                 if self.letters.is_some() && self.transactions.is_none() {

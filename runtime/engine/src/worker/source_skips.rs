@@ -1,17 +1,40 @@
-//! Records of a source task that are skipped, and the letters that they become.
+//! Records of a source task that are dropped or skipped, and the letters that the latter become.
+
+use std::sync::Arc;
 
 use couplet_api::Result;
+use couplet_api::data::{OffsetMap, Position, Record};
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::source_flow::{Hold, Ready, SourceFlow};
 use crate::errors::{SourceLetters, StageError};
 
 impl SourceFlow {
+    /// A transform dropped `record`.
+    pub(super) fn pass_over(&mut self, record: &Record, partition: OffsetMap, position: Arc<dyn Position>) {
+        // Behind a record that was sent a tombstone is the end of that one's change, which its own offset does not cover.
+        let ends_a_change = record.value.is_null() && !self.passed_over.holds(&partition);
+        if ends_a_change || self.transactions.is_some() {
+            // Exactly once: nothing that a sent record belongs to may come again.
+            return self.finish_unsent(&partition, position);
+        }
+        self.passed_over.hold(partition, position, Instant::now());
+    }
+
+    /// Offsets of dropped records count once they have waited, and with `all` at once.
+    pub(super) fn finish_passed_over(&mut self, all: bool) {
+        for (partition, position) in self.passed_over.take((!all).then(Instant::now)) {
+            self.finish_unsent(&partition, position);
+        }
+    }
+
     /// Goes on without a record, if that is tolerated, after it is told of and buried.
     pub(super) fn skip(&mut self, skipped: Ready, failed: StageError) -> Result<()> {
         let letter = self.letter_of(&skipped, &failed)?;
         self.reporter.report_outgoing(Some(&skipped.record), failed)?;
         self.dropped += 1;
+        self.passed_over.forget(&skipped.partition);
         let token = self.submitted.submit(&skipped.partition, skipped.position, 0);
         match letter {
             Some(letter) => self.hold = Hold::Letter(token, letter),

@@ -132,6 +132,7 @@ async fn finish(run: &TaskRun, task: &mut dyn SourceTask, flow: &mut SourceFlow,
         let durable = flow.commit.finished().await;
         tell_task(run, task, &durable).await;
     }
+    flow.finish_passed_over(true);
     flow.commit.begin(&mut flow.submitted);
     if flow.commit.is_running() {
         let durable = flow.commit.finished().await;

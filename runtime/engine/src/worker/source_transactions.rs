@@ -33,7 +33,7 @@ impl SourceFlow {
     pub(super) fn commit_due(&self) -> Option<Instant> {
         match &self.transactions {
             Some(transactions) => transactions.due(&self.submitted).filter(|_| self.is_between_batches()),
-            None => self.commit.due(&self.submitted),
+            None => self.commit.due(&self.submitted).into_iter().chain(self.passed_over.due()).min(),
         }
     }
 
@@ -45,6 +45,7 @@ impl SourceFlow {
         if self.transactions.is_some() {
             return self.end_transaction();
         }
+        self.finish_passed_over(false);
         self.commit.begin(&mut self.submitted);
         Ok(())
     }
