@@ -27,14 +27,12 @@ use crate::wire::{Lsn, Sql, WalEvent, WalSender};
 
 /// Bytes of log without interest that are worth a stored position of their own.
 const ADVANCE_BYTES: u64 = 1 << 10;
-/// Bytes of it, a segment, that make a stream idle sooner: what an idle database keeps of what a busy one beside it writes
-/// is bounded by bytes, not only by time.
+/// Bytes of it, a segment, that are worth one after one status interval: what an idle database keeps of what a busy one
+/// beside it writes is bounded by bytes, not only by time.
 const ADVANCE_SOON_BYTES: u64 = 16 << 20;
 /// So many status intervals without a change of interest make a stream idle. A restart within them repeats nothing, and
 /// an offset that is stored without a record differs from what Debezium would have stored.
 const IDLE_INTERVALS: u32 = 6;
-/// So many, when there was [`ADVANCE_SOON_BYTES`] of log meanwhile.
-const IDLE_SOON_INTERVALS: u32 = 3;
 /// Time between questions where the server stands, while an incremental snapshot waits for it.
 const PING_INTERVAL: Duration = Duration::from_millis(5);
 /// Longest time between status reports, below the server's default time-out of a minute.
@@ -223,12 +221,7 @@ impl Streaming {
         let ahead = |at: Lsn, bytes: u64| at.0 >= state.told.0.saturating_add(bytes);
         let much = ahead(state.idle_end.max(state.emitter.position().stream_from()), ADVANCE_SOON_BYTES);
         // The server lets go of log in steps, each after another answer: an idle stream goes on as it began.
-        let intervals = match (state.idle, much) {
-            (true, _) => 1,
-            (false, true) => IDLE_SOON_INTERVALS,
-            (false, false) => IDLE_INTERVALS,
-        };
-        let pause = self.status_interval() * intervals;
+        let pause = if much || state.idle { self.status_interval() } else { self.status_interval() * IDLE_INTERVALS };
         if !asked && state.told_at.elapsed() < pause {
             return;
         }

@@ -28,7 +28,7 @@ enum Task {
     /// Run a demo: database changes through Kafka to S3, checked at the end (`cargo x demo --help`)
     #[command(disable_help_flag = true)]
     Demo(PassedOn),
-    /// Run all tests, or those of a filter: `golden`, a crate's name, a part of a test's name
+    /// Run all tests, or those of a filter: `golden`, `cdc-golden`, a crate's name, a part of a test's name
     Test { filter: Option<String> },
     /// Start Kafka, PostgreSQL and S3 for development; running ones are kept
     #[command(disable_help_flag = true)]

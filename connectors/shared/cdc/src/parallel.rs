@@ -181,7 +181,14 @@ impl<R> Gather<R> {
 
     fn table_done(&mut self, table: usize, last: Option<(R, bool)>) {
         let Some((row, first)) = last else { return };
-        if let Some((table, row, first)) = self.ended.replace((table, row, first)) {
+        let (done, held) = ((table, row, first), self.ended.take());
+        // As in Debezium the last one in order ends the snapshot, whichever is read last.
+        let (last, earlier) = match held {
+            Some(held) if held.0 > done.0 => (held, Some(done)),
+            held => (done, held),
+        };
+        self.ended = Some(last);
+        if let Some((table, row, first)) = earlier {
             let marker = SnapshotMarker::of(false, false, first, true);
             self.waiting.push_back(Gathered::Rows(vec![(table, row, marker)]));
         }
