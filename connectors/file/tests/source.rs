@@ -9,7 +9,7 @@ use couplet_api::config::Props;
 use couplet_api::connector::{ConnectorPlugin, ExactlyOnceSupport, SourcePlugin};
 use couplet_api::data::{OffsetMap, Value};
 use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 use couplet_file::FileStreamSource;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +30,7 @@ async fn started(file: &Path, position: Option<i64>) -> Box<dyn SourceTask> {
         task: 0,
         offsets: Arc::new(offsets),
         topics: Arc::new(MemoryTopics::default()),
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     };

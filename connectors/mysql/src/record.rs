@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use couplet_api::clock::Clock;
 use couplet_api::data::{Datum, Header, OffsetMap, Position, Record, SchemaRef, SourceRecord, Struct, Utf8, Value};
-use couplet_cdc::{ContextHeaders, Notice, Notifications, Operation, Outbox, SnapshotMarker, java_set_order};
+use couplet_api::metrics::PluginMetrics;
+use couplet_cdc::{
+    ContextHeaders, Notice, Notifications, Operation, Outbox, SnapshotMarker, SnapshotProgress, java_set_order,
+};
 use couplet_mysql_schema::{SchemaChange, SchemaChangeTopic};
 
 use crate::config::MyConfig;
@@ -72,6 +75,8 @@ pub(crate) struct Records {
     schema_topic: Arc<str>,
     schema_changes: SchemaChangeTopic,
     notifications: Notifications,
+    /// How far snapshots have come.
+    pub(crate) progress: SnapshotProgress,
 }
 
 /// The source partition of the server called `prefix`.
@@ -89,7 +94,7 @@ fn is_about_database(sql: &str) -> bool {
 
 impl Records {
     /// For the task numbered `task`.
-    pub(crate) fn new(config: &MyConfig, task: u32, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(config: &MyConfig, task: u32, clock: Arc<dyn Clock>, metrics: Arc<dyn PluginMetrics>) -> Self {
         let prefix = config.naming.prefix.as_str();
         let source_schema = source_block_schema(config.flavour);
         Records {
@@ -102,6 +107,7 @@ impl Records {
             schema_topic: prefix.into(),
             schema_changes: SchemaChangeTopic::new(config.flavour.name(), source_schema.clone()),
             notifications: Notifications::new(&config.notifications, prefix),
+            progress: SnapshotProgress::new(metrics, config.flavour.name(), prefix),
             source_schema,
         }
     }
@@ -123,6 +129,7 @@ impl Records {
 
     /// Sends `notice` where notifications are wanted; its record stands at `position`.
     pub(crate) fn notice(&self, notice: Notice, position: Arc<MyPosition>, outbox: &mut Outbox<MyPosition>) {
+        self.progress.note(&notice);
         if let Some(record) = self.notifications.notify(notice, self.now_ms()) {
             outbox.push((self.at(record, position), OVERHEAD));
         }

@@ -333,6 +333,7 @@ impl Taking<'_> {
         outbox: &mut Outbox<MyPosition>,
     ) -> Result<()> {
         let notices = TableNotices::new(&tables, &tables);
+        let scanned = self.records.progress.tables(&tables);
         for (index, id) in tables.iter().enumerate() {
             let Some(plan) = self.definitions.plan(id) else { continue };
             self.records.notice(notices.begun(id), writer.running.clone(), outbox);
@@ -342,6 +343,7 @@ impl Taking<'_> {
             while let Some((row, _)) = reading.next().await? {
                 writer.row(&plan, row, index, count == 0, outbox);
                 count += 1;
+                scanned[index].add(1);
                 if outbox.is_full() {
                     outbox.flush().await?;
                 }
@@ -384,7 +386,8 @@ impl Taking<'_> {
             };
             records.notice(notice, writer.running.clone(), outbox);
         };
-        parallel::read(connections, sources, writer, outbox, tell).await
+        let tables = (sources, records.progress.tables(&ids));
+        parallel::read(connections, tables, writer, outbox, tell).await
     }
 
     /// The SELECT that the user gave for a table.

@@ -6,7 +6,10 @@ use couplet_api::clock::Clock;
 use couplet_api::data::{
     Datum, Header, OffsetMap, Position, Record, Schema, SchemaBuilder, SchemaRef, SourceRecord, Struct, Utf8, Value,
 };
-use couplet_cdc::{ContextHeaders, DEBEZIUM_VERSION, Notice, Notifications, Operation, Outbox, SnapshotMarker};
+use couplet_api::metrics::PluginMetrics;
+use couplet_cdc::{
+    ContextHeaders, DEBEZIUM_VERSION, Notice, Notifications, Operation, Outbox, SnapshotMarker, SnapshotProgress,
+};
 
 use crate::config::PgConfig;
 use crate::offset::PgPosition;
@@ -56,6 +59,8 @@ pub(crate) struct Records {
     /// Schema of `source`.
     pub(crate) source_schema: SchemaRef,
     notifications: Notifications,
+    /// How far snapshots have come.
+    pub(crate) progress: SnapshotProgress,
     partition: OffsetMap,
     clock: Arc<dyn Clock>,
     version: Value,
@@ -79,12 +84,13 @@ pub(crate) fn source_partition(prefix: &str) -> OffsetMap {
 
 impl Records {
     /// For the task numbered `task`.
-    pub(crate) fn new(config: &PgConfig, task: u32, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(config: &PgConfig, task: u32, clock: Arc<dyn Clock>, metrics: Arc<dyn PluginMetrics>) -> Self {
         let prefix = config.naming.prefix.as_str();
         let source_schema = source_block_schema();
         Records {
             headers: ContextHeaders::new(config.extended_headers, prefix, task, "postgresql"),
             notifications: Notifications::new(&config.notifications, prefix),
+            progress: SnapshotProgress::new(metrics, "postgres", prefix),
             partition: source_partition(prefix),
             clock,
             version: Value::Str(Utf8::from_static(DEBEZIUM_VERSION)),
@@ -107,8 +113,9 @@ impl Records {
         self.clock.now_ns().div_euclid(1_000)
     }
 
-    /// Sends `notice` where notifications are wanted; its record stands at `position`.
+    /// Sends `notice` where notifications are wanted, and measures what it tells; its record stands at `position`.
     pub(crate) fn notice(&self, notice: Notice, position: Arc<PgPosition>, outbox: &mut Outbox<PgPosition>) {
+        self.progress.note(&notice);
         if let Some(record) = self.notifications.notify(notice, self.now_ms()) {
             outbox.push((self.at(record, position), OVERHEAD));
         }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use couplet_api::data::Value;
 use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Operation, Outbox, Patterns, SnapshotMarker, SnapshotRequest, TableId, TableNotices};
+use couplet_cdc::{
+    Notice, Operation, Outbox, Patterns, ScannedRows, SnapshotMarker, SnapshotRequest, TableId, TableNotices,
+};
 use futures::{StreamExt, pin_mut};
 
 use crate::catalog;
@@ -109,12 +111,13 @@ impl Plan<'_> {
             return self.read_at_once(sql, tables, types, writer, &told, outbox).await;
         }
         let mut writer = writer;
+        let scanned = records.progress.tables(&tables);
         for (index, id) in tables.into_iter().enumerate() {
             let Some(table) = catalog::table(sql, types, &id).await? else { continue };
             self.table_begun(&id, &told, outbox);
             let schema = Arc::new(TableSchema::new(&table, types, &records.source_schema, config));
             let rows = self
-                .copy_table(sql, &schema, index, &mut writer, outbox)
+                .copy_table(sql, &schema, (index, &scanned[index]), &mut writer, outbox)
                 .await
                 .map_err(|error| table_failed(error, &id, &position))?;
             self.table_ended(&id, rows, &told, outbox);
@@ -155,7 +158,8 @@ impl Plan<'_> {
             parallel::Event::Ended(table, rows) => self.table_ended(&ids[table], rows, told, outbox),
         };
         let session = (&config.connection, name.as_str());
-        let end = parallel::read(session, sources, config.snapshot.threads, writer, outbox, tell).await?;
+        let tables = (sources, records.progress.tables(&ids));
+        let end = parallel::read(session, tables, config.snapshot.threads, writer, outbox, tell).await?;
         sql.run("COMMIT").await?;
         Ok(end)
     }
@@ -205,7 +209,7 @@ impl Plan<'_> {
         &self,
         sql: &Sql,
         schema: &Arc<TableSchema>,
-        index: usize,
+        (index, scanned): (usize, &ScannedRows),
         writer: &mut Writer<'_>,
         outbox: &mut Outbox<PgPosition>,
     ) -> Result<u64> {
@@ -218,6 +222,7 @@ impl Plan<'_> {
             let row = copy::row(schema, &positions, &line)?;
             writer.row(schema, row, index, rows == 0, outbox);
             rows += 1;
+            scanned.add(1);
             if outbox.is_full() {
                 outbox.flush().await?;
             }

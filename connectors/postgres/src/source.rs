@@ -56,7 +56,7 @@ impl SourceTask for PostgresTask {
             tracing::info!(offset = position.describe(), "found a stored offset");
         }
         let retries = props.get("errors.max.retries").and_then(|text| text.trim().parse::<i32>().ok());
-        let records = Arc::new(Records::new(&config, context.task, context.clock.clone()));
+        let records = Arc::new(Records::new(&config, context.task, context.clock.clone(), context.metrics.clone()));
         let mut running = Running {
             config,
             records,

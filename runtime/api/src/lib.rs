@@ -9,6 +9,7 @@ pub mod connector;
 pub mod converter;
 pub mod data;
 pub mod error;
+pub mod metrics;
 pub mod own_topic;
 pub mod plugin;
 pub mod predicate;

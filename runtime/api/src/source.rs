@@ -8,6 +8,7 @@ use crate::Result;
 use crate::clock::Clock;
 use crate::config::Props;
 use crate::data::{OffsetMap, Position, SourceRecord};
+use crate::metrics::PluginMetrics;
 use crate::own_topic::OwnTopics;
 
 /// Reads offsets that earlier generations of the connector's tasks stored.
@@ -31,6 +32,8 @@ pub struct SourceTaskContext {
     pub offsets: Arc<dyn OffsetReader>,
     /// Topics that the connector keeps for itself.
     pub topics: Arc<dyn OwnTopics>,
+    /// Metrics of the plugin's own.
+    pub metrics: Arc<dyn PluginMetrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Whether the task says where transactions end (`transaction.boundary=connector`, KIP-618), with

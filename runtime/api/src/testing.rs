@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::data::{OffsetMap, SinkRecord};
+use crate::metrics::{MetricName, MetricValue, PluginMetrics};
 use crate::own_topic::{Follower, OnOwnRecord, OwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use crate::sink::ErrantRecordReporter;
 use crate::source::OffsetReader;
@@ -146,6 +147,30 @@ impl MemoryTopics {
 impl OwnTopics for MemoryTopics {
     async fn open(&self, name: &str, _clients: &TopicClients) -> Result<Arc<dyn OwnTopic>> {
         Ok(self.topic(name))
+    }
+}
+
+/// Metrics in memory.
+#[derive(Default)]
+pub struct MemoryMetrics(Mutex<BTreeMap<MetricName, MetricValue>>);
+
+impl MemoryMetrics {
+    /// What the metric `name` whose tags have the value `tag` is now.
+    pub fn value(&self, name: &str, tag: &str) -> Option<f64> {
+        let metrics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tagged = |metric: &MetricName| metric.tags.iter().any(|(_, value)| value == tag);
+        let found = metrics.iter().find(|(metric, _)| metric.name == name && tagged(metric));
+        found.map(|(_, value)| value())
+    }
+}
+
+impl PluginMetrics for MemoryMetrics {
+    fn add_metric(&self, name: MetricName, value: MetricValue) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+    }
+
+    fn remove_metric(&self, name: &MetricName) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 

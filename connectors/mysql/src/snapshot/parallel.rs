@@ -6,7 +6,7 @@ use std::sync::Arc;
 use couplet_api::Result;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_cdc::parallel::{Gather, Gathered, Reader, range_count};
-use couplet_cdc::{Outbox, TableId};
+use couplet_cdc::{Outbox, ScannedRows, TableId};
 
 use super::reading::Reading;
 use super::writer::{Held, Writer};
@@ -93,13 +93,13 @@ fn ranges(key: &str, first: i128, last: i128, connections: usize) -> Vec<String>
     (0..count).map(range).collect()
 }
 
-/// Reads `sources` over `connections`, whose transactions have begun, into `writer`.
+/// Reads `sources` over `connections`, whose transactions have begun, into `writer`, and counts their rows in `scanned`.
 ///
 /// # Errors
 /// As the server says, or when a value cannot be read.
 pub(super) async fn read(
     connections: Vec<Server>,
-    sources: Vec<Source>,
+    (sources, scanned): (Vec<Source>, Vec<ScannedRows>),
     writer: &mut Writer<'_>,
     outbox: &mut Outbox<MyPosition>,
     mut tell: impl FnMut(Event, &Writer<'_>, &mut Outbox<MyPosition>),
@@ -122,6 +122,7 @@ pub(super) async fn read(
             Gathered::Ended(table, rows) => tell(Event::Ended(table, rows), writer, outbox),
             Gathered::Rows(rows) => {
                 for (table, row, marker) in rows {
+                    scanned[table].add(1);
                     let held = Held::Row { plan: plans[table].clone(), row, table, first: false };
                     writer.marked(held, marker, outbox);
                 }

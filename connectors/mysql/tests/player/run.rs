@@ -14,7 +14,7 @@ use couplet_api::error::Disposition;
 use couplet_api::own_topic::{Follower, OnOwnRecord, OwnTopic, OwnTopics, TopicClients, TopicState};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 use couplet_api::{Error, Plugin};
 use couplet_mysql_wire::Connection;
 use couplet_testkit::golden;
@@ -365,6 +365,7 @@ async fn work(
         task: 0,
         offsets: offsets.clone(),
         topics,
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     };

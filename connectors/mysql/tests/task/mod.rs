@@ -7,7 +7,7 @@ use couplet_api::clock::SystemClock;
 use couplet_api::connector::SourcePlugin;
 use couplet_api::data::{OffsetMap, Value};
 use couplet_api::source::SourceTaskContext;
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 
 /// The connector `class`.
 pub fn plugin(class: &str) -> Arc<dyn SourcePlugin> {
@@ -28,6 +28,7 @@ pub fn context(stored: Option<OffsetMap>) -> SourceTaskContext {
         task: 0,
         offsets: Arc::new(offsets),
         topics: Arc::new(MemoryTopics::default()),
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     }

@@ -7,7 +7,7 @@ use couplet_api::Result;
 use couplet_api::error::ResultExt;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_cdc::parallel::{Gather, Gathered, Reader, range_count};
-use couplet_cdc::{Outbox, SnapshotMarker};
+use couplet_cdc::{Outbox, ScannedRows, SnapshotMarker};
 use futures::{StreamExt, pin_mut};
 
 use super::{Held, Writer};
@@ -46,13 +46,14 @@ pub(super) enum Event {
     Ended(usize, u64),
 }
 
-/// Reads `sources` over `threads` connections that share the snapshot called `name`, and returns the position behind it.
+/// Reads `sources` over `threads` connections that share the snapshot called `name`, counts their rows in `scanned`, and
+/// returns the position behind it.
 ///
 /// # Errors
 /// As the server says, or when a value cannot be read.
 pub(super) async fn read(
     (connection, name): (&ConnectionConfig, &str),
-    sources: Vec<Source>,
+    (sources, scanned): (Vec<Source>, Vec<ScannedRows>),
     threads: usize,
     mut writer: Writer<'_>,
     outbox: &mut Outbox<PgPosition>,
@@ -81,6 +82,7 @@ pub(super) async fn read(
             Gathered::Ended(table, rows) => tell(Event::Ended(table, rows), outbox),
             Gathered::Rows(rows) => {
                 for (table, row, marker) in rows {
+                    scanned[table].add(1);
                     let held = Held { schema: schemas[table].clone(), row, table, first: false };
                     match marker {
                         SnapshotMarker::Last => writer.held = Some(held),

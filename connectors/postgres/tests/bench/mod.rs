@@ -14,7 +14,7 @@ use couplet_api::config::Props;
 use couplet_api::connector::SourcePlugin;
 use couplet_api::data::{OffsetMap, SourceRecord, Value};
 use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 use database::{Server, execute};
 use tokio_postgres::Client;
 
@@ -126,6 +126,7 @@ pub fn context(stored: Option<OffsetMap>) -> SourceTaskContext {
         task: 0,
         offsets: Arc::new(offsets),
         topics: Arc::new(MemoryTopics::default()),
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     }

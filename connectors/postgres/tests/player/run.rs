@@ -11,7 +11,7 @@ use couplet_api::data::{Datum, OffsetMap, SourceRecord};
 use couplet_api::error::Disposition;
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
 use couplet_api::spawn::{TaskKind, spawn};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 use couplet_api::{Error, Plugin};
 use couplet_testkit::golden;
 use serde_json::{Value, json};
@@ -297,6 +297,7 @@ async fn work(
         task: 0,
         offsets: offsets.clone(),
         topics,
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     };

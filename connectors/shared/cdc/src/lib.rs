@@ -19,6 +19,7 @@ mod naming;
 mod notification;
 mod outbox;
 pub mod parallel;
+mod progress;
 mod semantic;
 mod signal;
 mod signal_channels;
@@ -49,6 +50,7 @@ pub use notification::{
     check_notification_topic, unknown_channel,
 };
 pub use outbox::{Chunk, Outbox, Room};
+pub use progress::{ScannedRows, SnapshotProgress};
 pub use semantic::*;
 pub use signal::{Action, Condition, Signal, SnapshotRequest};
 pub use signal_channels::Channels;

@@ -7,6 +7,7 @@
 
 mod group;
 mod latency;
+mod own;
 mod plugin_uses;
 mod registry;
 mod render;

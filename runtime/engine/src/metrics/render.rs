@@ -157,6 +157,7 @@ fn task(out: &mut Exposition, id: &TaskId, metrics: &TaskMetrics, now: Instant) 
     }
     errors(out, &figures.errors, labels);
     latency(out, &figures.latency, metrics.is_source, labels);
+    metrics.own.rows(out, labels);
 }
 
 /// Classes and versions in `connector-task-metrics`, `connector-transform-metrics` and `connector-predicate-metrics`.

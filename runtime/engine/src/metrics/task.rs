@@ -1,9 +1,10 @@
 //! What one task notes about itself.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::latency::Latency;
+use super::own::OwnMetrics;
 use super::sampled::{Sampling, Series};
 
 /// What a task does, as metrics tell.
@@ -103,6 +104,8 @@ pub(crate) struct TaskMetrics {
     pub(crate) is_source: bool,
     /// The plugins it uses.
     pub(crate) plugins: Vec<PluginUse>,
+    /// Those of the plugin's own.
+    pub(crate) own: Arc<OwnMetrics>,
     figures: Mutex<Figures>,
 }
 
@@ -136,7 +139,7 @@ impl TaskMetrics {
             latency: Latency::default(),
             transaction: None,
         };
-        TaskMetrics { is_source, plugins, figures: Mutex::new(figures) }
+        TaskMetrics { is_source, plugins, own: Arc::default(), figures: Mutex::new(figures) }
     }
 
     /// All figures, for reading.

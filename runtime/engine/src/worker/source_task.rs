@@ -51,6 +51,7 @@ async fn work(run: &mut TaskRun, task: &mut dyn SourceTask) -> Result<()> {
         task: run.id.task,
         offsets: Arc::new(ConnectorOffsets::new(store.store, run.id.connector.clone())),
         topics: Arc::new(KafkaTopics),
+        metrics: run.metrics.own.clone(),
         clock: run.shared.clock.clone(),
         defines_transactions: flow.defines_transactions,
     };

@@ -9,7 +9,7 @@ use couplet_api::config::Props;
 use couplet_api::connector::SourcePlugin;
 use couplet_api::data::{OffsetMap, SourceRecord};
 use couplet_api::source::{Durable, SourceBatch, SourceTask, SourceTaskContext};
-use couplet_api::testing::{MemoryOffsets, MemoryTopics};
+use couplet_api::testing::{MemoryMetrics, MemoryOffsets, MemoryTopics};
 
 /// No batch of the suites is larger than this many bytes.
 const BATCH_BYTES_MAX: usize = 1 << 20;
@@ -88,6 +88,7 @@ fn context(stored: Vec<(OffsetMap, OffsetMap)>) -> SourceTaskContext {
         task: 0,
         offsets: Arc::new(offsets),
         topics: Arc::new(MemoryTopics::default()),
+        metrics: Arc::new(MemoryMetrics::default()),
         clock: Arc::new(SystemClock),
         defines_transactions: false,
     }
