@@ -10,7 +10,7 @@ use std::sync::Arc;
 use couplet_api::data::Position as _;
 use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
-use couplet_cdc::{Notice, Outbox, Patterns, SnapshotRequest, TableId, TableNotices};
+use couplet_cdc::{Notice, Outbox, Patterns, SnapshotRequest, TableId, TableNotices, Throttle};
 use couplet_mysql_schema::SchemaChange;
 
 use self::reading::Reading;
@@ -334,6 +334,7 @@ impl Taking<'_> {
     ) -> Result<()> {
         let notices = TableNotices::new(&tables, &tables);
         let scanned = self.records.progress.tables(&tables);
+        let mut throttle = Throttle::new(self.config.snapshot.rows_per_second);
         for (index, id) in tables.iter().enumerate() {
             let Some(plan) = self.definitions.plan(id) else { continue };
             self.records.notice(notices.begun(id), writer.running.clone(), outbox);
@@ -344,9 +345,7 @@ impl Taking<'_> {
                 writer.row(&plan, row, index, count == 0, outbox);
                 count += 1;
                 scanned[index].add(1);
-                if outbox.is_full() {
-                    outbox.flush().await?;
-                }
+                throttle.row(outbox).await?;
             }
             tracing::info!(table = %id, rows = count, "read");
             self.records.notice(notices.ended(id, count), writer.running.clone(), outbox);
@@ -387,7 +386,8 @@ impl Taking<'_> {
             records.notice(notice, writer.running.clone(), outbox);
         };
         let tables = (sources, records.progress.tables(&ids));
-        parallel::read(connections, tables, writer, outbox, tell).await
+        let throttle = Throttle::new(self.config.snapshot.rows_per_second);
+        parallel::read(connections, tables, writer, (throttle, outbox), tell).await
     }
 
     /// The SELECT that the user gave for a table.

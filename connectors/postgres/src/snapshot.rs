@@ -9,7 +9,7 @@ use couplet_api::data::Value;
 use couplet_api::error::Error;
 use couplet_api::{Kind, Result};
 use couplet_cdc::{
-    Notice, Operation, Outbox, Patterns, ScannedRows, SnapshotMarker, SnapshotRequest, TableId, TableNotices,
+    Notice, Operation, Outbox, Patterns, ScannedRows, SnapshotMarker, SnapshotRequest, TableId, TableNotices, Throttle,
 };
 use futures::{StreamExt, pin_mut};
 
@@ -112,12 +112,13 @@ impl Plan<'_> {
         }
         let mut writer = writer;
         let scanned = records.progress.tables(&tables);
+        let mut throttle = Throttle::new(config.snapshot.rows_per_second);
         for (index, id) in tables.into_iter().enumerate() {
             let Some(table) = catalog::table(sql, types, &id).await? else { continue };
             self.table_begun(&id, &told, outbox);
             let schema = Arc::new(TableSchema::new(&table, types, &records.source_schema, config));
             let rows = self
-                .copy_table(sql, &schema, (index, &scanned[index]), &mut writer, outbox)
+                .copy_table(sql, &schema, (index, &scanned[index]), &mut writer, (&mut throttle, outbox))
                 .await
                 .map_err(|error| table_failed(error, &id, &position))?;
             self.table_ended(&id, rows, &told, outbox);
@@ -159,7 +160,7 @@ impl Plan<'_> {
         };
         let session = (&config.connection, name.as_str());
         let tables = (sources, records.progress.tables(&ids));
-        let end = parallel::read(session, tables, config.snapshot.threads, writer, outbox, tell).await?;
+        let end = parallel::read(session, tables, &config.snapshot, writer, outbox, tell).await?;
         sql.run("COMMIT").await?;
         Ok(end)
     }
@@ -211,7 +212,7 @@ impl Plan<'_> {
         schema: &Arc<TableSchema>,
         (index, scanned): (usize, &ScannedRows),
         writer: &mut Writer<'_>,
-        outbox: &mut Outbox<PgPosition>,
+        (throttle, outbox): (&mut Throttle, &mut Outbox<PgPosition>),
     ) -> Result<u64> {
         let (query, positions) = self.select(sql, schema).await?;
         let stream = sql.copy_out(&format!("COPY ({query}) TO STDOUT")).await?;
@@ -223,9 +224,7 @@ impl Plan<'_> {
             writer.row(schema, row, index, rows == 0, outbox);
             rows += 1;
             scanned.add(1);
-            if outbox.is_full() {
-                outbox.flush().await?;
-            }
+            throttle.row(outbox).await?;
         }
         Ok(rows)
     }

@@ -3,11 +3,13 @@
 mod bench;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bench::{Bench, context, identity, plugin, read, row_identity};
 use couplet_api::data::{SourceRecord, Value};
-use couplet_api::source::{Durable, SourceBatch};
+use couplet_api::source::{Durable, SourceBatch, SourceTaskContext};
+use couplet_api::testing::MemoryMetrics;
 use couplet_testkit::conformance::{SourceExpectations, source_conformance};
 
 /// Number of records `change_rows` makes, the unrelated table's included.
@@ -36,9 +38,22 @@ async fn a_snapshot_over_several_connections_is_complete() {
     for mode in ["initial", "initial_only"] {
         let mut task = plugin().task();
         let props = bench.props(&[("snapshot.mode", mode), ("snapshot.max.threads", "3")]);
-        task.start(&props, context(None)).await.expect("the task starts");
+        let metrics = Arc::new(MemoryMetrics::default());
+        let context = SourceTaskContext { metrics: metrics.clone(), ..context(None) };
+        task.start(&props, context).await.expect("the task starts");
         let records = read(&mut *task, 40 + LARGE).await;
         task.stop().await.expect("the task stops");
+        for (name, tag, want) in [
+            ("RowsScanned", "public.t", 40.0),
+            ("RowsScanned", "public.large", LARGE as f64),
+            ("RowsScanned", "public.none", 0.0),
+            ("TotalTableCount", "postgres", 3.0),
+            ("RemainingTableCount", "postgres", 0.0),
+            ("SnapshotRunning", "postgres", 0.0),
+            ("SnapshotCompleted", "postgres", 1.0),
+        ] {
+            assert_eq!(metrics.value(name, tag), Some(want), "{mode}: {name} of {tag}");
+        }
         let rows: BTreeSet<String> = records.iter().map(row_identity).collect();
         assert_eq!(rows.len(), 40 + LARGE, "{mode}: each row once");
         let mark = |record: &SourceRecord| {
@@ -52,6 +67,26 @@ async fn a_snapshot_over_several_connections_is_complete() {
         let want = ["first_in_data_collection", "first_in_data_collection", "last", "last_in_data_collection"];
         assert_eq!(marks, want, "{mode}");
     }
+    bench.drop().await;
+}
+
+/// Fewer rows each second than a limit allows take longer, over one connection and over several.
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_can_be_slowed_down() {
+    let Some(bench) = Bench::new("slow").await else { return };
+    bench.run("INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 60) i").await;
+    for threads in ["1", "2"] {
+        let limit = ("couplet.snapshot.max.rows.per.second", "30");
+        let props = bench.props(&[limit, ("snapshot.max.threads", threads)]);
+        let (mut task, begun) = (plugin().task(), Instant::now());
+        task.start(&props, context(None)).await.expect("the task starts");
+        read(&mut *task, 60).await;
+        assert!(begun.elapsed() > Duration::from_millis(1700), "{threads} connections took {:?}", begun.elapsed());
+        task.stop().await.expect("the task stops");
+    }
+    let props = bench.props(&[("couplet.snapshot.max.rows.per.second", "many")]);
+    let problem = plugin().task().start(&props, context(None)).await.expect_err("refused");
+    assert!(problem.message().contains("couplet.snapshot.max.rows.per.second"), "{problem}");
     bench.drop().await;
 }
 

@@ -220,6 +220,7 @@ impl Reader<'_> {
                 _ => TableOrder::Disabled,
             },
             threads: self.number::<usize>("snapshot.max.threads")?.max(1),
+            rows_per_second: couplet_cdc::rows_per_second(self.props).map_err(Error::config)?,
             delay: self.millis("snapshot.delay.ms")?,
             streaming_delay: self.millis("streaming.delay.ms")?,
         })

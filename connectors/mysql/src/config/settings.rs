@@ -100,6 +100,8 @@ pub(crate) struct SnapshotConfig {
     pub(crate) order: TableOrder,
     /// Connections that read at once.
     pub(crate) threads: usize,
+    /// Most rows each second.
+    pub(crate) rows_per_second: Option<u64>,
     /// Pause before.
     pub(crate) delay: Duration,
     /// Pause after.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use couplet_api::Result;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_cdc::parallel::{Gather, Gathered, Reader, range_count};
-use couplet_cdc::{Outbox, ScannedRows, TableId};
+use couplet_cdc::{Outbox, ScannedRows, TableId, Throttle};
 
 use super::reading::Reading;
 use super::writer::{Held, Writer};
@@ -101,7 +101,7 @@ pub(super) async fn read(
     connections: Vec<Server>,
     (sources, scanned): (Vec<Source>, Vec<ScannedRows>),
     writer: &mut Writer<'_>,
-    outbox: &mut Outbox<MyPosition>,
+    (mut throttle, outbox): (Throttle, &mut Outbox<MyPosition>),
     mut tell: impl FnMut(Event, &Writer<'_>, &mut Outbox<MyPosition>),
 ) -> Result<()> {
     let plans: Vec<Arc<TableSchema>> = sources.iter().map(|source| source.plan.clone()).collect();
@@ -125,6 +125,7 @@ pub(super) async fn read(
                     scanned[table].add(1);
                     let held = Held::Row { plan: plans[table].clone(), row, table, first: false };
                     writer.marked(held, marker, outbox);
+                    throttle.row(outbox).await?;
                 }
             }
         }

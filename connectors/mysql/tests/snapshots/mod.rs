@@ -1,11 +1,13 @@
-//! Snapshots over several connections.
+//! Snapshots over several connections, what they measure, and how they are slowed down.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use couplet_api::config::Props;
 use couplet_api::data::{SourceRecord, Value};
-use couplet_api::source::{SourceBatch, SourceTask};
+use couplet_api::source::{SourceBatch, SourceTask, SourceTaskContext};
+use couplet_api::testing::MemoryMetrics;
 use couplet_mysql_wire::Connection;
 use tokio_util::sync::CancellationToken;
 
@@ -87,15 +89,35 @@ async fn several_connections_see_one_moment(server: &Server, class: &str) {
     let snapshots = async {
         for lock in ["minimal", "extended"] {
             let props = props(server, &[("snapshot.max.threads", "3"), ("snapshot.locking.mode", lock)]);
+            let metrics = Arc::new(MemoryMetrics::default());
             let mut task = plugin(class).task();
-            task.start(&props, context(None)).await.expect("the task starts");
+            let context = SourceTaskContext { metrics: metrics.clone(), ..context(None) };
+            task.start(&props, context).await.expect("the task starts");
             let records = snapshot(&mut *task).await;
             task.stop().await.expect("the task stops");
             check(&records, lock);
+            for (name, tag, want) in [
+                ("RowsScanned", "g_snapshots.wide", 200.0),
+                ("RowsScanned", "g_snapshots.none", 0.0),
+                ("TotalTableCount", "c", 3.0),
+                ("RemainingTableCount", "c", 0.0),
+                ("SnapshotCompleted", "c", 1.0),
+            ] {
+                assert_eq!(metrics.value(name, tag), Some(want), "{name} of {tag}");
+            }
         }
         stop.cancel();
     };
     tokio::join!(transfers, snapshots);
+    for threads in ["1", "3"] {
+        let limit = ("couplet.snapshot.max.rows.per.second", "300");
+        let props = props(server, &[limit, ("snapshot.max.threads", threads)]);
+        let (mut task, begun) = (plugin(class).task(), Instant::now());
+        task.start(&props, context(None)).await.expect("the task starts");
+        snapshot(&mut *task).await;
+        assert!(begun.elapsed() > Duration::from_millis(1000), "{threads} connections took {:?}", begun.elapsed());
+        task.stop().await.expect("the task stops");
+    }
     server.drop(DATABASE).await.expect("dropped");
 }
 

@@ -16,7 +16,8 @@ use couplet_cdc::{Check, Field, Group};
 pub(crate) use converters::check_converters;
 pub(crate) use settings::validate;
 pub use settings::{
-    ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SslMode, TableOrder, ValueConfig,
+    ConnectionConfig, HstoreMode, IsolationMode, PgConfig, PublicationMode, SnapshotConfig, SslMode, TableOrder,
+    ValueConfig,
 };
 
 /// All settings under the headings Debezium gives them.

@@ -127,6 +127,8 @@ pub struct SnapshotConfig {
     pub order: TableOrder,
     /// Connections that read at once.
     pub threads: usize,
+    /// Most rows each second.
+    pub rows_per_second: Option<u64>,
     /// Pause before.
     pub delay: Duration,
     /// Pause after.

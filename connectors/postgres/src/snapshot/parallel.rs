@@ -7,11 +7,11 @@ use couplet_api::Result;
 use couplet_api::error::ResultExt;
 use couplet_api::spawn::{TaskKind, spawn};
 use couplet_cdc::parallel::{Gather, Gathered, Reader, range_count};
-use couplet_cdc::{Outbox, ScannedRows, SnapshotMarker};
+use couplet_cdc::{Outbox, ScannedRows, SnapshotMarker, Throttle};
 use futures::{StreamExt, pin_mut};
 
 use super::{Held, Writer};
-use crate::config::ConnectionConfig;
+use crate::config::{ConnectionConfig, SnapshotConfig};
 use crate::copy;
 use crate::offset::PgPosition;
 use crate::schema::{Row, TableSchema};
@@ -46,7 +46,7 @@ pub(super) enum Event {
     Ended(usize, u64),
 }
 
-/// Reads `sources` over `threads` connections that share the snapshot called `name`, counts their rows in `scanned`, and
+/// Reads `sources` over the connections that `config` asks for, which share the snapshot called `name`, counts their rows in `scanned`, and
 /// returns the position behind it.
 ///
 /// # Errors
@@ -54,11 +54,12 @@ pub(super) enum Event {
 pub(super) async fn read(
     (connection, name): (&ConnectionConfig, &str),
     (sources, scanned): (Vec<Source>, Vec<ScannedRows>),
-    threads: usize,
+    config: &SnapshotConfig,
     mut writer: Writer<'_>,
     outbox: &mut Outbox<PgPosition>,
     mut tell: impl FnMut(Event, &mut Outbox<PgPosition>),
 ) -> Result<PgPosition> {
+    let (threads, mut throttle) = (config.threads, Throttle::new(config.rows_per_second));
     let schemas: Vec<Arc<TableSchema>> = sources.iter().map(|source| source.schema.clone()).collect();
     let parts = sources.into_iter().map(|source| {
         let source = Arc::new(source);
@@ -88,6 +89,7 @@ pub(super) async fn read(
                         SnapshotMarker::Last => writer.held = Some(held),
                         marker => writer.write(held, marker, writer.running.clone(), outbox),
                     }
+                    throttle.row(outbox).await?;
                 }
             }
         }

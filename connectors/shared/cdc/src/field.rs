@@ -4,6 +4,7 @@
 use couplet_api::config::{ConfigDef, ConfigKey, ConfigType, ConfigValue, Default, Importance, Props, Setting, Width};
 
 use crate::filter::Patterns;
+use crate::throttle::rows_per_second;
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +83,16 @@ pub fn config_def(groups: &[Group]) -> ConfigDef {
     def
 }
 
-/// Checks every setting: one [`ConfigValue`] per field, in order, with everything that is wrong.
+/// Checks every setting: one [`ConfigValue`] per field, in order, with everything that is wrong. What is wrong with settings
+/// that Debezium does not have, and REST does not show, stands with those they are nearest to.
 pub fn validate(groups: &[Group], props: &Props) -> Vec<ConfigValue> {
-    groups.iter().flat_map(|group| group.fields).map(|field| field.validate(props)).collect()
+    let mut values: Vec<ConfigValue> =
+        groups.iter().flat_map(|group| group.fields).map(|field| field.validate(props)).collect();
+    let threads = values.iter_mut().find(|value| value.name == "snapshot.max.threads");
+    if let (Some(threads), Err(problem)) = (threads, rows_per_second(props)) {
+        threads.add_error(problem);
+    }
+    values
 }
 
 impl Field {

@@ -27,6 +27,7 @@ mod signal_config;
 mod signal_file;
 mod signal_topic;
 mod snapshot;
+mod throttle;
 pub mod time;
 mod transaction;
 
@@ -57,6 +58,7 @@ pub use signal_channels::Channels;
 pub use signal_config::{ChannelConfig, SignalConfig, check_signal_channels};
 pub use signal_topic::SignalTopicConfig;
 pub use snapshot::{SnapshotMarker, source_schema};
+pub use throttle::{Throttle, rows_per_second};
 pub use transaction::{TransactionTopic, transaction_block_schema};
 
 /// The version of Debezium whose contract this follows.
