@@ -31,15 +31,22 @@ pub(crate) struct Emitter {
     current: Arc<MyPosition>,
     /// Of the last record, while nothing but the end of its transaction came behind it.
     resting: Option<Arc<dyn Position>>,
+    /// The stored position, until the transaction that it may be in has passed by.
+    start: Option<Arc<MyPosition>>,
+    /// How many records of the first row behind the stored position are in Kafka already.
+    begun: usize,
 }
 
 impl Emitter {
-    /// Takes up at `tracker`.
-    pub(crate) fn new(config: Arc<MyConfig>, records: Arc<Records>, tracker: Tracker) -> Self {
+    /// Takes up at `start`, where `tracker` is.
+    pub(crate) fn new(config: Arc<MyConfig>, records: Arc<Records>, start: MyPosition, tracker: Tracker) -> Self {
+        let start = Arc::new(start);
         Emitter {
             metadata: config.transactions.then(|| TransactionTopic::new(config.naming.transaction_topic())),
-            current: tracker.position(None),
             resting: None,
+            current: start.clone(),
+            begun: usize::try_from(start.begun).unwrap_or(usize::MAX),
+            start: Some(start),
             transaction: None,
             time_ns: 0,
             thread: None,
@@ -63,7 +70,14 @@ impl Emitter {
 
     /// What a heartbeat stores: as in Debezium the end of a transaction alone moves no offset.
     pub(crate) fn resting_position(&self) -> Arc<dyn Position> {
-        self.resting.clone().unwrap_or_else(|| self.position())
+        self.resting.clone().unwrap_or_else(|| self.standing())
+    }
+
+    /// As [`Emitter::set_time`], unless the transaction said when it was committed: a restart begins behind that event.
+    pub(crate) fn set_time_if_unknown(&mut self, time_ns: i64) {
+        if self.time_ns == 0 {
+            self.set_time(time_ns);
+        }
     }
 
     /// The statement behind the changes that come next.
@@ -73,21 +87,35 @@ impl Emitter {
 
     /// A transaction begins.
     pub(crate) fn begin(&mut self, thread: Option<u32>, out: &mut Vec<Sized>) {
+        if self.tracker.in_transaction() {
+            // MariaDB does not tell the end of a statement that changes definitions.
+            self.start = None;
+        }
         let name = self.tracker.begin();
         self.thread = thread.map(i64::from);
         if let Some(metadata) = &mut self.metadata {
             self.tracker.at(self.time_ns.div_euclid(1_000_000_000));
+            let told = self.start.as_ref().and_then(|start| start.transaction.as_ref()).filter(|told| told.0 == name);
             let record = metadata.begin(&name, self.time_ns.div_euclid(1_000_000));
             self.transaction = Some(name);
-            let position = self.tracker.position(self.state());
-            out.push((self.records.at(record, position), 512));
+            match told {
+                Some(told) => metadata.resume(&told.1),
+                None => {
+                    let position = self.tracker.position(self.state());
+                    out.push((self.records.at(record, position), 512));
+                }
+            }
         }
-        self.current = self.position();
+        if !self.is_resuming() {
+            self.current = self.position();
+        }
     }
 
     /// The transaction was committed.
     pub(crate) fn commit(&mut self, out: &mut Vec<Sized>) {
-        if let (Some(metadata), Some(name)) = (&self.metadata, &self.transaction) {
+        let start = self.start.take();
+        let told = start.is_some_and(|start| start.is_end_of(self.transaction.as_deref(), self.tracker.events()));
+        if let (Some(metadata), Some(name), false) = (&self.metadata, &self.transaction, told) {
             let record = metadata.end(name, self.time_ns.div_euclid(1_000_000));
             let position = self.tracker.position(self.state());
             out.push((self.records.at(record, position), 512));
@@ -97,6 +125,17 @@ impl Emitter {
         self.current = self.tracker.position(None);
         self.thread = None;
         self.query = None;
+        self.time_ns = 0;
+        self.begun = 0;
+    }
+
+    /// Where a record stands that tells of no change: within a transaction, behind the last that does.
+    pub(crate) fn standing(&self) -> Arc<MyPosition> {
+        if self.is_resuming() || self.tracker.in_transaction() { self.current.clone() } else { self.position() }
+    }
+
+    fn is_resuming(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.is_within())
     }
 
     /// The position behind everything handled so far.
@@ -199,6 +238,7 @@ impl Emitter {
                 continue;
             }
             self.tracker.row(index, count);
+            let from = out.len();
             match (before, after) {
                 (None, Some(after)) => {
                     let key = table.key(&after);
@@ -209,9 +249,18 @@ impl Emitter {
                 (Some(before), None) => self.delete(table, before, index, out),
                 (None, None) => {}
             }
+            if out.len() > from {
+                let done = std::mem::take(&mut self.begun).min(out.len() - from);
+                out.drain(from..from + done);
+            }
         }
         self.tracker.rows_done();
         Ok(())
+    }
+
+    /// The place in front of the row at hand, with the first `records` of its records done.
+    fn begun(&self, records: u32) -> Arc<MyPosition> {
+        Arc::new(MyPosition { begun: records, ..(*self.current).clone() })
     }
 
     fn push(
@@ -241,8 +290,6 @@ impl Emitter {
             self.push(table, Operation::Update, key, (before, after), row, out);
             return;
         }
-        // Until the last of the three is written, a restart must repeat them all.
-        let earlier = self.current.clone();
         let headers = self.records.headers.with_new_key(&key);
         let transaction = self.transaction_block(&table.name);
         let origin = self.origin(row);
@@ -255,9 +302,9 @@ impl Emitter {
             transaction,
             headers: headers.clone(),
         };
-        out.push(self.records.event(delete, &origin, earlier.clone()));
+        out.push(self.records.event(delete, &origin, self.begun(1)));
         if self.config.tombstones {
-            out.push(self.records.tombstone(table, old_key.clone(), headers, earlier));
+            out.push(self.records.tombstone(table, old_key.clone(), headers, self.begun(2)));
         }
         let transaction = self.transaction_block(&table.name);
         let headers = self.records.headers.with_old_key(&old_key);
@@ -275,7 +322,6 @@ impl Emitter {
             self.push(table, Operation::Delete, key, (before, Value::Null), row, out);
             return;
         }
-        let earlier = self.current.clone();
         let transaction = self.transaction_block(&table.name);
         let event = Event {
             table,
@@ -286,7 +332,7 @@ impl Emitter {
             transaction,
             headers: self.records.headers.plain(),
         };
-        out.push(self.records.event(event, &self.origin(row), earlier));
+        out.push(self.records.event(event, &self.origin(row), self.begun(1)));
         let position = self.position();
         self.current = position.clone();
         out.push(self.records.tombstone(table, key, self.records.headers.plain(), position));

@@ -182,7 +182,8 @@ async fn stream_from(
     let done = (start.events, start.rows);
     let incremental = incremental(config, &start);
     let channels = Channels::open(&config.signals.channels, topics).await?;
-    let emitter = Emitter::new(config.clone(), records.clone(), Tracker::new(&start, gtids));
+    let tracker = Tracker::new(&start, gtids);
+    let emitter = Emitter::new(config.clone(), records.clone(), start, tracker);
     let heartbeat = config.silence.map_or(0, |silence| (silence / HEARTBEATS).as_nanos());
     let heartbeat = u64::try_from(heartbeat).unwrap_or(0);
     let connection = Connection::open(&config.access).await?;

@@ -114,7 +114,7 @@ impl ChunkReader for Reader<'_> {
 
     fn send(&mut self, plan: &ChunkPlan, row: ChunkRow<Row>, progress: Option<Arc<IncrementalOffset>>) {
         let table = &plan.schema;
-        let standing = MyPosition { incremental: progress, ..(*self.emitter.position()).clone() };
+        let standing = MyPosition { incremental: progress, ..(*self.emitter.standing()).clone() };
         let origin = Origin {
             ts_ns: self.records.now_ns(),
             marker: SnapshotMarker::Incremental,
@@ -138,7 +138,7 @@ impl ChunkReader for Reader<'_> {
     }
 
     fn notify(&mut self, notice: Notice) {
-        let position = self.emitter.position();
+        let position = self.emitter.standing();
         self.records.notice(notice, position, self.outbox);
     }
 

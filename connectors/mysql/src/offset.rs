@@ -6,6 +6,14 @@ use std::sync::Arc;
 use couplet_api::data::{OffsetMap, Position, Value};
 use couplet_cdc::IncrementalOffset;
 
+/// How many records of the next row (a new key, a delete with its tombstone) are done: a batch may end among them. Debezium
+/// ignores it.
+const BEGUN: &str = "row_begun_records";
+
+/// The running transaction, and with a table's name behind it, events of the table in it.
+const TRANSACTION: &str = "transaction_id";
+const COUNTED: &str = "transaction_data_collection_order_";
+
 /// The running transaction's name and events by table, with `provide.transaction.metadata`.
 pub(crate) type TransactionState = Arc<(String, Vec<(String, i64)>)>;
 
@@ -46,6 +54,8 @@ pub(crate) struct MyPosition {
     pub(crate) ts_sec: Option<i64>,
     /// The snapshot that is running.
     pub(crate) snapshot: Option<SnapshotKind>,
+    /// Records of the next row that are done.
+    pub(crate) begun: u32,
     /// Transaction metadata.
     pub(crate) transaction: Option<TransactionState>,
     /// Progress of an incremental snapshot.
@@ -74,7 +84,8 @@ impl MyPosition {
             server_id: number("server_id").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
             ts_sec: number("ts_sec"),
             snapshot,
-            transaction: None,
+            begun: number(BEGUN).and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+            transaction: text(TRANSACTION).map(|name| Arc::new((name.to_owned(), counted(map)))),
             incremental: IncrementalOffset::from_map(map).map(Arc::new),
         }
     }
@@ -84,6 +95,18 @@ impl MyPosition {
         self.snapshot == Some(SnapshotKind::Initial)
     }
 
+    /// Whether part of the transaction that begins here is done.
+    pub(crate) fn is_within(&self) -> bool {
+        self.events > 0 || self.rows > 0 || self.begun > 0 || self.transaction.is_some()
+    }
+
+    /// Whether the last record here was the end of `transaction`, which had so many events: records of changes stand
+    /// within their event.
+    pub(crate) fn is_end_of(&self, transaction: Option<&str>, events: u64) -> bool {
+        let named = self.transaction.as_ref().is_some_and(|own| Some(own.0.as_str()) == transaction);
+        named && (self.events, self.rows, self.begun) == (events, 0, 0)
+    }
+
     /// The text Debezium prints a position as.
     pub(crate) fn describe(&self) -> String {
         let gtids = self.gtids.as_deref().map(|g| format!(", gtids={g}")).unwrap_or_default();
@@ -91,12 +114,19 @@ impl MyPosition {
     }
 }
 
+/// Events of the running transaction by table.
+fn counted(map: &OffsetMap) -> Vec<(String, i64)> {
+    let count =
+        |(key, value): &(Value, Value)| Some((key.as_str()?.strip_prefix(COUNTED)?.to_owned(), value.as_i64()?));
+    map.entries().iter().filter_map(count).collect()
+}
+
 impl Position for MyPosition {
     fn to_map(&self) -> OffsetMap {
-        let mut entries: Vec<(&str, Value)> = Vec::with_capacity(9);
+        let mut entries: Vec<(&str, Value)> = Vec::with_capacity(10);
         let mut add = |key: &'static str, value: Option<Value>| entries.extend(value.map(|v| (key, v)));
         let count = |n: u64| (n > 0).then(|| Value::Int64(n.cast_signed()));
-        add("transaction_id", self.transaction.as_ref().map(|t| Value::str(t.0.as_str())));
+        add(TRANSACTION, self.transaction.as_ref().map(|t| Value::str(t.0.as_str())));
         add("ts_sec", self.ts_sec.map(Value::Int64));
         add("file", Some(Value::str(&*self.file)));
         add("pos", Some(Value::Int64(self.pos.cast_signed())));
@@ -105,9 +135,9 @@ impl Position for MyPosition {
         add("server_id", count(self.server_id.into()));
         add("event", count(self.events));
         add("snapshot", self.snapshot.map(|kind| Value::str(kind.name())));
+        add(BEGUN, count(self.begun.into()));
         let counts = self.transaction.iter().flat_map(|t| &t.1);
-        let counts = counts
-            .map(|(table, n)| (Value::str(format!("transaction_data_collection_order_{table}")), Value::Int64(*n)));
+        let counts = counts.map(|(table, n)| (Value::str(format!("{COUNTED}{table}")), Value::Int64(*n)));
         entries.extend(self.incremental.iter().flat_map(|progress| progress.entries()));
         OffsetMap::new(entries.into_iter().map(|(k, v)| (Value::str(k), v)).chain(counts))
     }
@@ -132,7 +162,8 @@ mod tests {
             server_id: 3308,
             ts_sec: Some(1_795_360_460),
             snapshot: None,
-            transaction: None,
+            begun: 2,
+            transaction: Some(Arc::new(("u:27".to_owned(), vec![("a.b".to_owned(), 3)]))),
             incremental: None,
         };
         assert_eq!(MyPosition::from_map(&position.to_map()), position);
@@ -140,6 +171,8 @@ mod tests {
         assert!(!MyPosition::from_map(&running(SnapshotKind::Blocking).to_map()).in_snapshot());
         let running = running(SnapshotKind::Initial);
         assert!(MyPosition::from_map(&running.to_map()).in_snapshot());
-        assert!(running.to_map().get("event").is_none(), "zeros are not stored");
+        for key in ["event", BEGUN, TRANSACTION] {
+            assert!(running.to_map().get(key).is_none(), "{key}: what is not is not stored");
+        }
     }
 }

@@ -152,7 +152,10 @@ impl Streaming {
                 self.emitter.tracker.gtid(name, |set| set.add_mariadb(domain, server, number));
                 self.begin(None, log);
             }
-            Body::Query { thread, database, sql } => self.on_query(thread, &database, sql.trim(), log).await?,
+            Body::Query { thread, database, sql } => {
+                self.emitter.set_time_if_unknown(seconds);
+                self.on_query(thread, &database, sql.trim(), log).await?;
+            }
             Body::Commit => self.commit(log).await?,
             Body::TableMap(map) => self.on_table_map(map, log)?,
             Body::Rows(rows) => self.on_rows(&header, &rows, log).await?,
@@ -202,6 +205,8 @@ impl Streaming {
             self.emit(Emitter::commit);
         }
         log.skipping = false;
+        log.skip_events = 0;
+        log.skip_rows = 0;
         log.ignored = false;
         Ok(())
     }

@@ -176,6 +176,11 @@ impl Tracker {
         self.ts_sec = Some(ts_sec);
     }
 
+    /// Events of the transaction at hand that are done.
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
     /// Whether a transaction is open.
     pub(crate) const fn in_transaction(&self) -> bool {
         self.in_transaction
@@ -197,6 +202,7 @@ impl Tracker {
             server_id: self.server_id,
             ts_sec: self.ts_sec,
             snapshot: None,
+            begun: 0,
             transaction,
             incremental: self.incremental.clone(),
         })

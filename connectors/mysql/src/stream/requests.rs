@@ -106,7 +106,7 @@ impl Streaming {
             self.outbox.flush().await?;
             tracing::info!(tables = request.collections.join(","), "a blocking snapshot; streaming waits for it");
             let Streaming { config, records, definitions, outbox, emitter, .. } = self;
-            let standing = Standing { position: emitter.position(), origin: emitter.origin(0) };
+            let standing = Standing { position: emitter.standing(), origin: emitter.origin(0) };
             let request = Some((&request, standing));
             let taking = Taking { config, records, plan: &Plan::of_rows(), definitions, request };
             match Box::pin(taking.run(outbox)).await {

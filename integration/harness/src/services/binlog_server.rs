@@ -10,16 +10,17 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use super::free_port;
+use super::{Shutdown, free_port};
 
-/// Everything the log needs, and as little waiting for the disk as can be: the data of tests need not survive.
+/// Everything the log needs, and as little waiting for the disk as can be: the data of tests survive a crash of the server,
+/// and need not survive one of the machine.
 const OPTIONS: [&str; 9] = [
     "--log-bin=mysql-bin",
     "--binlog-format=ROW",
     "--binlog-row-image=FULL",
     "--binlog-row-metadata=FULL",
     "--default-time-zone=+00:00",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--sync-binlog=0",
     "--innodb-buffer-pool-size=64M",
     "--bind-address=127.0.0.1",
@@ -29,11 +30,23 @@ const OPTIONS: [&str; 9] = [
 const USERS: &str =
     "CREATE USER IF NOT EXISTS dbz@'%' IDENTIFIED BY 'dbz';\nGRANT ALL ON *.* TO dbz@'%' WITH GRANT OPTION;\n";
 
+/// Whose server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinlogKind {
+    /// MySQL 8.0.
+    MySql,
+    /// MariaDB of Debian.
+    MariaDb,
+}
+
 /// A running server. Its user with all rights is `dbz` with the password `dbz`.
 #[derive(Debug)]
 pub struct BinlogServer {
+    /// Whose it is.
+    pub kind: BinlogKind,
     /// Port on 127.0.0.1.
     pub port: u16,
+    launch: Launch,
     process: Process,
     _folder: TempDir,
 }
@@ -41,6 +54,15 @@ pub struct BinlogServer {
 impl BinlogServer {
     /// MySQL 8.0 with GTIDs.
     pub async fn mysql() -> Result<Self> {
+        Self::mysql_with(&["--gtid-mode=ON", "--enforce-gtid-consistency=ON"]).await
+    }
+
+    /// MySQL 8.0 whose transactions have no GTIDs.
+    pub async fn mysql_without_gtids() -> Result<Self> {
+        Self::mysql_with(&["--gtid-mode=OFF"]).await
+    }
+
+    async fn mysql_with(options: &[&str]) -> Result<Self> {
         let (folder, port) = (folder("couplet-mysql")?, free_port()?);
         let program = tokio::task::spawn_blocking(|| {
             debian::require(&[debian::MYSQL])?;
@@ -54,8 +76,9 @@ impl BinlogServer {
         tokio::task::spawn_blocking(move || initialize.run()).await?.context("cannot make a MySQL server")?;
         let launch = launch("MySQL", &program.join("bin/mysqld"), &at)
             .args([format!("--basedir={}", program.display()), "--mysqlx=OFF".to_owned()])
-            .args(["--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--performance-schema=OFF"]);
-        Self::start(launch, folder, port).await
+            .args(["--performance-schema=OFF"])
+            .args(options.iter().copied());
+        Self::start(BinlogKind::MySql, launch, folder, port).await
     }
 
     /// MariaDB of Debian with strict GTIDs.
@@ -84,10 +107,10 @@ impl BinlogServer {
             Launch::new("mariadbd --bootstrap", "sh", at.join("bootstrap.log")).args(["-c".to_owned(), command]);
         tokio::task::spawn_blocking(move || bootstrap.run()).await?.context("cannot make a MariaDB server")?;
         let launch = launch("MariaDB", &program, &at).args(["--gtid-strict-mode=ON", "--character-set-server=utf8mb4"]);
-        Self::start(launch, folder, port).await
+        Self::start(BinlogKind::MariaDb, launch, folder, port).await
     }
 
-    async fn start(launch: Launch, folder: TempDir, port: u16) -> Result<Self> {
+    async fn start(kind: BinlogKind, launch: Launch, folder: TempDir, port: u16) -> Result<Self> {
         let at = folder.path();
         let users = at.join("users.sql");
         fs::write(&users, USERS)?;
@@ -98,16 +121,21 @@ impl BinlogServer {
             format!("--pid-file={}", at.join("pid").display()),
             format!("--init-file={}", users.display()),
         ]);
-        let mut process = launch.spawn()?;
-        eventually("the database server", Deadline::after_secs(120), || {
-            let checked = process.check_running();
-            async move {
-                checked?;
-                Ok(greets(port).await.then_some(()))
-            }
-        })
-        .await?;
-        Ok(Self { port, process, _folder: folder })
+        let process = spawn(&launch, port).await?;
+        Ok(Self { kind, port, launch, process, _folder: folder })
+    }
+
+    /// Takes the server down and starts it again on the same port.
+    ///
+    /// # Errors
+    /// When it is not down after 100 s: then something keeps it.
+    pub async fn restart(&mut self, shutdown: Shutdown) -> Result<()> {
+        match shutdown {
+            Shutdown::Fast => drop(self.process.stop(100).await?),
+            Shutdown::Immediate => self.process.kill(),
+        }
+        self.process = spawn(&self.launch, self.port).await?;
+        Ok(())
     }
 
     /// URL for tests.
@@ -119,6 +147,20 @@ impl BinlogServer {
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
+}
+
+/// Starts a server and waits until clients can log in.
+async fn spawn(launch: &Launch, port: u16) -> Result<Process> {
+    let mut process = launch.spawn()?;
+    eventually("the database server", Deadline::after_secs(120), || {
+        let checked = process.check_running();
+        async move {
+            checked?;
+            Ok(greets(port).await.then_some(()))
+        }
+    })
+    .await?;
+    Ok(process)
 }
 
 fn folder(prefix: &str) -> Result<TempDir> {

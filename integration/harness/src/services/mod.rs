@@ -8,7 +8,7 @@ pub mod s3_service;
 mod schema_registry;
 pub mod secured;
 
-pub use binlog_server::BinlogServer;
+pub use binlog_server::{BinlogKind, BinlogServer};
 pub use kafka_broker::{BrokerSettings, KafkaBroker};
 pub use port::{free_port, is_free};
 pub use postgres_cluster::{PostgresCluster, PostgresSettings, Shutdown};

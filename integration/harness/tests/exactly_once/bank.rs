@@ -3,17 +3,17 @@
 //! Transactions of several rows in several tables, side by side, with deletes, keys that change, and now and then a large one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use couplet_harness::chance::Chance;
-use couplet_harness::clients::{Kafka, Message, postgres};
+use couplet_harness::clients::{Kafka, Message};
 use couplet_harness::{Deadline, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio_postgres::Client;
+
+use crate::database::Database;
 
 /// Each has an `id`, its key, and an `n`.
 pub const TABLES: [&str; 3] = ["account", "entry", "ledger"];
@@ -27,6 +27,8 @@ pub const ROWS: i64 = CLERKS * ACCOUNTS;
 const CHANGES: usize = 30;
 /// New entries in a transaction.
 const ENTRIES: i64 = 3;
+/// Rows of a statement.
+const ROWS_MAX: i64 = 10_000;
 /// Between the transactions of a clerk.
 const PAUSE: Duration = Duration::from_millis(50);
 const SEED: u64 = 1618;
@@ -56,14 +58,11 @@ pub struct Bank {
 
 impl Bank {
     /// Makes tables and first accounts in the database at `url`.
-    pub async fn found(url: &str) -> Client {
-        let database = postgres(url).await.expect("a connection");
-        let mut sql = String::new();
-        for table in TABLES {
-            let _ = writeln!(sql, "create table {table}(id bigint primary key, n bigint);");
-        }
-        let _ = write!(sql, "insert into account select i, 0 from generate_series(0, {}) i", ROWS - 1);
-        database.batch_execute(&sql).await.expect("SQL");
+    pub async fn found(url: &str) -> Database {
+        let mut database = Database::create(url).await.expect("a connection");
+        let tables = TABLES.map(|table| format!("create table {table}(id bigint primary key, n bigint)"));
+        let statements: Vec<String> = tables.into_iter().chain(inserts("account", ROWS, |row| (row, 0))).collect();
+        assert!(database.run(&statements).await, "the server went away");
         database
     }
 
@@ -96,11 +95,11 @@ impl Bank {
             let (number, story) = clerk.expect("a clerk");
             clerks.insert(number, story);
         }
-        let database = postgres(&self.url).await.expect("a connection");
+        let mut database = Database::connect(&self.url).await.expect("a connection");
         let mut rows = BTreeMap::new();
         for table in TABLES {
-            let found = database.query(&format!("select id, n from {table}"), &[]).await.expect("rows");
-            rows.insert(table, found.iter().map(|row| (row.get(0), row.get(1))).collect());
+            let found = database.pairs(&format!("select id, n from {table}")).await.expect("rows");
+            rows.insert(table, found.into_iter().collect());
         }
         Books { clerks, rows }
     }
@@ -165,7 +164,11 @@ impl Books {
             Ok(())
         });
         let told = read.await.expect("readable");
-        let number = |event: &Value| event["id"].as_str().and_then(|id| id.split(':').next()).map(str::to_owned);
+        // PostgreSQL's names begin with the transaction's number, and end with a place that BEGIN and END do not share.
+        let number = |event: &Value| {
+            let (id, of_postgres) = (event["id"].as_str()?, |number: &&str| number.parse::<u64>().is_ok());
+            Some(id.split(':').next().filter(of_postgres).unwrap_or(id).to_owned())
+        };
         let (mut counted, mut seen) = (0, BTreeSet::new());
         for (place, event) in told.iter().enumerate() {
             let status = if place % 2 == 0 { "BEGIN" } else { "END" };
@@ -209,7 +212,7 @@ fn record(message: &Message) -> anyhow::Result<Record> {
 
 /// What a transaction will have changed once it is committed.
 struct Draft {
-    sql: String,
+    statements: Vec<String>,
     accounts: Vec<(i64, Option<i64>)>,
     story: Vec<(&'static str, Record)>,
     /// An entry that is there if all of it is.
@@ -239,13 +242,13 @@ impl Clerk {
     }
 
     async fn work(mut self, url: String, stop: Arc<AtomicBool>, large: Arc<AtomicI64>) -> (i64, Story) {
-        let mut database = postgres(&url).await.expect("a connection");
+        let mut database = Database::connect(&url).await.expect("a connection");
         while !stop.load(Ordering::Relaxed) {
             let mut draft = self.draft(large.swap(0, Ordering::Relaxed));
             loop {
-                let Err(error) = database.batch_execute(&draft.sql).await else { break };
-                let went_away = error.as_db_error().is_none_or(|error| error.code().code().starts_with("57"));
-                assert!(went_away, "{error:?}");
+                if database.run(&draft.statements).await {
+                    break;
+                }
                 let committed;
                 (database, committed) = ask(&url, draft.mark).await;
                 if committed {
@@ -264,7 +267,7 @@ impl Clerk {
 
     fn draft(&mut self, large: i64) -> Draft {
         let mut draft = Draft {
-            sql: "begin;".to_owned(),
+            statements: vec!["begin".to_owned()],
             accounts: self.accounts.clone(),
             story: Vec::new(),
             mark: (self.tried * ENTRIES) * CLERKS + self.number,
@@ -275,23 +278,17 @@ impl Clerk {
         }
         if large > 0 {
             let id = |row: i64| row * CLERKS + self.number;
-            let _ = write!(
-                draft.sql,
-                "insert into ledger select i * {CLERKS} + {}, i from generate_series(1, {large}) i;",
-                self.number
-            );
-            draft.story.extend((1..=large).map(|row| ("ledger", (id(row), 'c', Some(row)))));
+            draft.statements.extend(inserts("ledger", large, |row| (id(row), row)));
+            draft.story.extend((0..large).map(|row| ("ledger", (id(row), 'c', Some(row)))));
         }
-        for entry in 0..ENTRIES {
-            let id = draft.mark + entry * CLERKS;
-            let _ = write!(draft.sql, "insert into entry values ({id}, {entry});");
-            draft.story.push(("entry", (id, 'c', Some(entry))));
-        }
+        let id = |entry: i64| draft.mark + entry * CLERKS;
+        draft.statements.extend(inserts("entry", ENTRIES, |entry| (id(entry), entry)));
+        draft.story.extend((0..ENTRIES).map(|entry| ("entry", (id(entry), 'c', Some(entry)))));
         for _ in 0..CHANGES / 2 {
             self.change(&mut draft);
         }
         self.tried += 1;
-        draft.sql += "commit";
+        draft.statements.push("commit".to_owned());
         draft
     }
 
@@ -310,53 +307,46 @@ impl Clerk {
         let (sql, account) = match (n, self.chance.below(10)) {
             (None, _) => {
                 tell((id, 'c', Some(0)));
-                (format!("insert into account values ({id}, 0);"), (id, Some(0)))
+                (format!("insert into account(id, n) values ({id}, 0)"), (id, Some(0)))
             }
             (Some(_), 0 | 1) => {
                 gone(&mut tell, self.habits.tombstones);
-                (format!("delete from account where id = {id};"), (id, None))
+                (format!("delete from account where id = {id}"), (id, None))
             }
             (Some(n), 2 | 3) if self.habits.new_keys => {
                 gone(&mut tell, self.habits.tombstones);
                 tell((other, 'c', Some(n)));
-                (format!("update account set id = {other} where id = {id};"), (other, Some(n)))
+                (format!("update account set id = {other} where id = {id}"), (other, Some(n)))
             }
             (Some(n), _) => {
                 tell((id, 'u', Some(n + 1)));
-                (format!("update account set n = n + 1 where id = {id};"), (id, Some(n + 1)))
+                (format!("update account set n = n + 1 where id = {id}"), (id, Some(n + 1)))
             }
         };
-        draft.sql += &sql;
+        draft.statements.push(sql);
         draft.accounts[place] = account;
     }
 }
 
+/// Statements that insert `count` rows.
+fn inserts(table: &str, count: i64, row: impl Fn(i64) -> (i64, i64)) -> Vec<String> {
+    let first = (0..count).step_by(usize::try_from(ROWS_MAX).expect("small"));
+    let statement = |from: i64| {
+        let rows = (from..count.min(from + ROWS_MAX)).map(&row).map(|(id, n)| format!("({id}, {n})"));
+        format!("insert into {table}(id, n) values {}", rows.collect::<Vec<_>>().join(", "))
+    };
+    first.map(statement).collect()
+}
+
 /// Connects to a server that went away, and asks whether it committed the transaction with the entry `mark`.
-async fn ask(url: &str, mark: i64) -> (Client, bool) {
+async fn ask(url: &str, mark: i64) -> (Database, bool) {
     eventually("the server", Deadline::after_secs(120), || async {
-        let Ok(database) = postgres(url).await else { return Ok(None) };
-        let found = database.query_one("select count(*) from entry where id = $1", &[&mark]).await;
-        Ok(found.ok().map(|row| (database, row.get::<_, i64>(0) > 0)))
+        let Ok(mut database) = Database::connect(url).await else { return Ok(None) };
+        let found = database.pairs(&format!("select id, n from entry where id = {mark}")).await;
+        Ok(found.ok().map(|rows| (database, !rows.is_empty())))
     })
     .await
     .expect("the server")
-}
-
-/// A source of the bank's tables. A worker that was killed leaves its slot busy for a moment.
-pub fn source(name: &str, port: u16, habits: Habits, settings: &[(&str, &str)]) -> Value {
-    let slot = name.replace('-', "_");
-    let mut config = json!({
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
-        "database.hostname": "127.0.0.1", "database.port": port.to_string(), "database.user": "dbz",
-        "database.password": "dbz", "database.dbname": "postgres", "topic.prefix": name, "plugin.name": "pgoutput",
-        "slot.name": slot, "publication.name": slot, "exactly.once.support": "required",
-        "slot.retry.delay.ms": "200", "slot.max.retries": "300",
-        "tombstones.on.delete": habits.tombstones.to_string(),
-    });
-    for (key, value) in settings {
-        config[*key] = json!(value);
-    }
-    json!({"name": name, "config": config})
 }
 
 /// The topic of a source's table.

@@ -10,7 +10,7 @@ use couplet_harness::{Deadline, eventually};
 use tokio_postgres::Client;
 
 use crate::bank::{self, Bank, Habits};
-use crate::scene::{PATIENCE_SECS, embedded_broker, worker};
+use crate::scene::{PATIENCE_SECS, embedded_broker, postgres_source, worker};
 
 const SEGMENT: i64 = 16 << 20;
 /// Half a megabyte.
@@ -38,7 +38,8 @@ async fn an_idle_database_beside_a_busy_one_keeps_little_log() {
     let bootstrap = broker.address().to_string();
     let kafka = Kafka::new(&bootstrap).expect("a client");
     let cluster = PostgresCluster::start(PostgresSettings::default()).await.expect("PostgreSQL");
-    let idle = Bank::found(&cluster.url("postgres")).await;
+    Bank::found(&cluster.url("postgres")).await;
+    let idle = postgres(&cluster.url("postgres")).await.expect("a connection");
     idle.batch_execute("create database busy").await.expect("SQL");
     let busy = postgres(&cluster.url("busy")).await.expect("a connection");
     busy.batch_execute("create table t(text text)").await.expect("SQL");
@@ -48,7 +49,7 @@ async fn an_idle_database_beside_a_busy_one_keeps_little_log() {
     let deadline = || Deadline::after_secs(PATIENCE_SECS);
     // A stream without changes is idle after six times this, which with its steps is longer than anybody waits below.
     let settings = [("status.update.interval.ms", "5000")];
-    bank::begin(&kafka, &worker, &bank::source(&name, cluster.port, habits, &settings), deadline()).await;
+    bank::begin(&kafka, &worker, &postgres_source(&name, cluster.port, habits, &settings), deadline()).await;
 
     let (begun, time) = (look(&idle).await.0, busy_for());
     let (since, mut unconfirmed_max, mut kept_max) = (Instant::now(), 0, 0);

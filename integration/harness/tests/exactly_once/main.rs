@@ -2,9 +2,12 @@
 //! sees each of them once, in order.
 
 mod bank;
+mod binlog;
+mod database;
 mod idle;
 mod killed;
 mod moved;
 mod postgres;
 mod scene;
 mod takeover;
+mod turns;

@@ -1,8 +1,5 @@
 //! The PostgreSQL source under kill -9, and with a server that goes away: every change once, in the order of the commits.
 
-use std::time::Duration;
-
-use couplet_harness::Deadline;
 use couplet_harness::chance::Chance;
 use couplet_harness::clients::Kafka;
 use couplet_harness::services::{PostgresCluster, PostgresSettings, Shutdown};
@@ -10,54 +7,12 @@ use couplet_harness::shared::unique;
 use couplet_harness::worker::Worker;
 use tokio_postgres::Client;
 
-use crate::bank::{self, Bank, Books, Habits, TABLES, topic};
-use crate::scene::{PATIENCE_SECS, by_time, embedded_broker, kafka_broker, worker};
+use crate::bank::{self, Bank, Habits, TABLES, topic};
+use crate::scene::{by_time, embedded_broker, kafka_broker, postgres_source, worker};
+use crate::turns::{await_moment, check, deadline, scale};
 
 const SEED: u64 = 1618;
-/// Something breaks after this many new records.
-const STEP: i64 = 600;
 const HABITS: Habits = Habits { new_keys: true, tombstones: true };
-
-/// How often something breaks, and rows of the large transaction: `COUPLET_TEST_CDC_KILLS` times and a million, or little.
-fn scale() -> (usize, i64) {
-    match std::env::var("COUPLET_TEST_CDC_KILLS") {
-        Ok(kills) => (kills.parse().expect("COUPLET_TEST_CDC_KILLS is a number"), 1_000_000),
-        Err(_) => (3, 50_000),
-    }
-}
-
-fn deadline() -> Deadline {
-    let by_hand = scale().1 > 100_000;
-    Deadline::after_secs(if by_hand { 20 * PATIENCE_SECS } else { PATIENCE_SECS })
-}
-
-/// Waits until something may break: half of the times while changes of accounts go on, half of the times in the middle of the
-/// large transaction.
-async fn await_moment(kafka: &Kafka, topics: [&str; 2], turn: usize, chance: &mut Chance) {
-    let (turns, rows) = scale();
-    let [accounts, ledger] = topics;
-    let (topic, target) = if turn < turns / 2 {
-        (accounts, kafka.count(accounts).await.expect("a count") + STEP)
-    } else {
-        let turns = i64::try_from(turns - turns / 2).expect("small");
-        let seen = kafka.count(ledger).await.expect("a count");
-        (ledger, (seen + rows / (turns + 1)).min(rows))
-    };
-    kafka.await_count(topic, target, deadline()).await.expect("progress");
-    tokio::time::sleep(Duration::from_millis(chance.below(200))).await;
-}
-
-/// Waits for everything in `topics` (and their tables), ends the worker, and looks at each record.
-async fn check(kafka: &Kafka, worker: &mut Worker, books: &Books, topics: &[(String, &str)]) {
-    for (topic, table) in topics {
-        let all = books.await_all(kafka, topic, table, deadline()).await;
-        all.unwrap_or_else(|error| panic!("{error:#}\n{}", worker.log_tail()));
-    }
-    worker.stop().await.expect("stops");
-    for (topic, table) in topics {
-        books.check(kafka, topic, table).await;
-    }
-}
 
 /// One source whose Kafka transactions are parts of database transactions, and one with `settings` that has the large
 /// transaction too.
@@ -75,7 +30,7 @@ async fn changes_survive_kills(bootstrap: &str, settings: &[(&str, &str)]) {
         ("provide.transaction.metadata", "true"),
     ];
     for (name, settings) in [(&small, &few[..]), (&large, settings)] {
-        let request = bank::source(name, cluster.port, HABITS, settings);
+        let request = postgres_source(name, cluster.port, HABITS, settings);
         bank::begin(&kafka, &worker, &request, deadline()).await;
     }
     let bank = Bank::open(&url, HABITS);
@@ -126,7 +81,7 @@ async fn changes_are_there_once_when_the_server_goes_away() {
     Bank::found(&url).await;
     let name = unique("restarted");
     let mut worker = Worker::start(&worker(&broker.bootstrap, &name)).await.expect("a worker");
-    let request = bank::source(&name, cluster.port, HABITS, &[]);
+    let request = postgres_source(&name, cluster.port, HABITS, &[]);
     bank::begin(&kafka, &worker, &request, deadline()).await;
     let bank = Bank::open(&url, HABITS);
     let (turns, rows) = scale();

@@ -5,11 +5,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use couplet_devbroker::{Broker, BrokerConfig};
-use couplet_harness::services::{BrokerSettings, KafkaBroker};
+use couplet_harness::services::{BinlogKind, BinlogServer, BrokerSettings, KafkaBroker};
 use couplet_harness::shared;
 use couplet_harness::worker::{Engine, WorkerSettings};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+
+use crate::bank::Habits;
 
 /// Longest time of a step on a busy machine.
 pub const PATIENCE_SECS: u64 = 120;
@@ -49,11 +51,52 @@ pub fn worker(bootstrap: &str, group: &str) -> WorkerSettings {
 
 /// A source of the lines of a file, which go to the topic of the same name.
 pub fn file_source(name: &str, folder: &Path, settings: &[(&str, &str)]) -> Value {
-    let mut config = json!({
+    let config = json!({
         "connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1",
         "file": folder.join(name).display().to_string(), "topic": name, "batch.size": "100",
         "value.converter": "org.apache.kafka.connect.storage.StringConverter",
     });
+    with_settings(name, config, settings)
+}
+
+/// A source of the bank's tables. A worker that was killed leaves its slot busy for a moment.
+pub fn postgres_source(name: &str, port: u16, habits: Habits, settings: &[(&str, &str)]) -> Value {
+    let slot = name.replace('-', "_");
+    let config = json!({
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector", "tasks.max": "1",
+        "database.hostname": "127.0.0.1", "database.port": port.to_string(), "database.user": "dbz",
+        "database.password": "dbz", "database.dbname": "postgres", "topic.prefix": name, "plugin.name": "pgoutput",
+        "slot.name": slot, "publication.name": slot, "exactly.once.support": "required",
+        "slot.retry.delay.ms": "200", "slot.max.retries": "300",
+        "tombstones.on.delete": habits.tombstones.to_string(),
+    });
+    with_settings(name, config, settings)
+}
+
+/// A source of the bank's tables in a database `public`, with its schema history in a topic.
+pub fn binlog_source(
+    name: &str,
+    server: &BinlogServer,
+    bootstrap: &str,
+    habits: Habits,
+    settings: &[(&str, &str)],
+) -> Value {
+    let class = match server.kind {
+        BinlogKind::MySql => "io.debezium.connector.mysql.MySqlConnector",
+        BinlogKind::MariaDb => "io.debezium.connector.mariadb.MariaDbConnector",
+    };
+    let config = json!({
+        "connector.class": class, "tasks.max": "1",
+        "database.hostname": "127.0.0.1", "database.port": server.port.to_string(), "database.user": "dbz",
+        "database.password": "dbz", "database.include.list": "public", "topic.prefix": name,
+        "schema.history.internal.kafka.topic": format!("{name}-history"),
+        "schema.history.internal.kafka.bootstrap.servers": bootstrap,
+        "exactly.once.support": "required", "tombstones.on.delete": habits.tombstones.to_string(),
+    });
+    with_settings(name, config, settings)
+}
+
+fn with_settings(name: &str, mut config: Value, settings: &[(&str, &str)]) -> Value {
     for (key, value) in settings {
         config[*key] = json!(value);
     }

@@ -64,7 +64,7 @@ async fn debezium_and_couplet_take_over_from_each_other() {
     let name = unique("takeover");
     let ours = Engine::couplet().expect("the worker is built");
     let mut jvm = Worker::start(&settings(Engine::Jvm, &broker.bootstrap, &name)).await.expect("a JVM worker");
-    let request = bank::source(&name, cluster.port, HABITS, &[]);
+    let request = scene::postgres_source(&name, cluster.port, HABITS, &[]);
     bank::begin(&kafka, &jvm, &request, deadline()).await;
     let bank = Bank::open(&url, HABITS);
 

@@ -35,7 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("integration/xtask", &["integration/provision"]),
 ];
 
-/// Further crates that tests may use anywhere; `connectors/file` as the smallest real connector.
+/// Further crates that tests may use anywhere; `connectors/file` as the smallest real connector, `mysql-wire` as the client
+/// of MySQL and MariaDB.
 const ALLOWED_IN_TESTS: &[&str] = &[
     "runtime/api",
     "runtime/testkit",
@@ -44,6 +45,7 @@ const ALLOWED_IN_TESTS: &[&str] = &[
     "runtime/kafka",
     "integration/harness",
     "connectors/file",
+    "connectors/shared/mysql-wire",
 ];
 
 /// One dependency of one crate on another of this workspace, by folder.
