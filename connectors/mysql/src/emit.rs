@@ -87,11 +87,7 @@ impl Emitter {
 
     /// A transaction begins.
     pub(crate) fn begin(&mut self, thread: Option<u32>, out: &mut Vec<Sized>) {
-        if self.tracker.in_transaction() {
-            // MariaDB does not tell the end of a statement that changes definitions.
-            self.start = None;
-        }
-        let name = self.tracker.begin();
+        let name = self.open();
         self.thread = thread.map(i64::from);
         if let Some(metadata) = &mut self.metadata {
             self.tracker.at(self.time_ns.div_euclid(1_000_000_000));
@@ -109,6 +105,24 @@ impl Emitter {
         if !self.is_resuming() {
             self.current = self.position();
         }
+    }
+
+    /// A statement with a GTID begins, MariaDB: nothing tells its end, so the transaction topic does not tell of it.
+    pub(crate) fn begin_statement(&mut self) {
+        self.open();
+        self.transaction = None;
+        self.thread = None;
+        if !self.is_resuming() {
+            self.current = self.position();
+        }
+    }
+
+    fn open(&mut self) -> String {
+        if self.tracker.in_transaction() {
+            // Behind such a statement.
+            self.start = None;
+        }
+        self.tracker.begin()
     }
 
     /// The transaction was committed.

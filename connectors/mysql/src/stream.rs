@@ -144,13 +144,18 @@ impl Streaming {
                 self.emitter.tracker.gtid(format!("{uuid}:{number}"), |set| set.add_mysql(&uuid, number));
             }
             Body::AnonymousGtid { commit_us } => self.emitter.set_time(moment(commit_us, seconds)),
-            Body::MariaDbGtid { domain, number } => {
+            Body::MariaDbGtid { domain, number, standalone } => {
                 self.emitter.set_time(seconds);
                 let server = header.server_id;
                 log.ignored = self.is_ignored_source(&format!("{domain}-{server}"));
                 let name = format!("{domain}-{server}-{number}");
                 self.emitter.tracker.gtid(name, |set| set.add_mariadb(domain, server, number));
-                self.begin(None, log);
+                if standalone {
+                    self.emitter.begin_statement();
+                    log.skipping = log.skip_events > 0;
+                } else {
+                    self.begin(None, log);
+                }
             }
             Body::Query { thread, database, sql } => {
                 self.emitter.set_time_if_unknown(seconds);

@@ -100,7 +100,7 @@ impl WorkerSettings {
             }
             set("offset.storage.partitions", "5".to_owned());
         }
-        if self.engine == Engine::Jvm {
+        if self.engine == Engine::Jvm && !self.properties.contains_key("plugin.path") {
             set("plugin.path", jars::plugin_path_debezium()?.display().to_string());
         }
         all.extend(self.properties.clone());

@@ -11,8 +11,10 @@ use crate::{cache, debian};
 
 /// The version of Kafka in `integration/jvm/kafka/pom.xml`.
 pub const KAFKA_VERSION: &str = "4.1.0";
-/// The version of Debezium in `integration/jvm/debezium-postgres/pom.xml`.
+/// The version of Debezium in `integration/jvm/debezium-postgres/pom.xml` and `debezium-mysql/pom.xml` there.
 pub const DEBEZIUM_VERSION: &str = "3.3.1.Final";
+/// The version of Debezium in `integration/jvm/debezium-mariadb/pom.xml`: that of the recordings.
+pub const DEBEZIUM_MARIADB_VERSION: &str = "3.3.0.Final";
 
 /// Class path of the broker and of the JVM worker.
 pub fn kafka_class_path() -> Result<String> {
@@ -23,15 +25,27 @@ pub fn kafka_class_path() -> Result<String> {
 
 /// A plugin path with the FileStream connectors only: the plugin set of the REST recordings.
 pub fn plugin_path_file() -> Result<PathBuf> {
-    let folder = cache::folder()?.join("jvm/plugins-file");
-    copy("connect-file", &folder.join("connect-file"))?;
-    Ok(folder)
+    plugin_path("plugins-file", &["connect-file"])
 }
 
 /// A plugin path with the FileStream connectors and Debezium's PostgreSQL connector.
 pub fn plugin_path_debezium() -> Result<PathBuf> {
-    let folder = cache::folder()?.join("jvm/plugins-debezium");
-    for plugin in ["connect-file", "debezium-postgres"] {
+    plugin_path("plugins-debezium", &["connect-file", "debezium-postgres"])
+}
+
+/// A plugin path with Debezium's MySQL connector.
+pub fn plugin_path_mysql() -> Result<PathBuf> {
+    plugin_path("plugins-mysql", &["debezium-mysql"])
+}
+
+/// A plugin path with Debezium's MariaDB connector.
+pub fn plugin_path_mariadb() -> Result<PathBuf> {
+    plugin_path("plugins-mariadb", &["debezium-mariadb"])
+}
+
+fn plugin_path(name: &str, plugins: &[&str]) -> Result<PathBuf> {
+    let folder = cache::folder()?.join("jvm").join(name);
+    for plugin in plugins {
         copy(plugin, &folder.join(plugin))?;
     }
     Ok(folder)
@@ -46,7 +60,8 @@ fn copy(pom: &str, folder: &std::path::Path) -> Result<()> {
         say(&format!("getting the jars of {pom} from Maven Central"));
         let log = tempfile::Builder::new().prefix("couplet-maven").tempdir()?;
         Launch::new("mvn dependency:copy-dependencies", "mvn", log.path().join("log"))
-            .args(["-q", "-B", "-s"])
+            // What does not have its checksum is refused.
+            .args(["-q", "-B", "-C", "-s"])
             .args([sources.join("settings.xml").display().to_string(), "-f".to_owned()])
             .args([sources.join(pom).join("pom.xml").display().to_string(), "dependency:copy-dependencies".to_owned()])
             .args(["-DincludeScope=runtime".to_owned(), format!("-DoutputDirectory={}", folder.display())])
@@ -65,5 +80,7 @@ mod tests {
         assert!(pom("kafka").contains(&format!("<version>{KAFKA_VERSION}</version>")));
         assert!(pom("connect-file").contains(&format!("<version>{KAFKA_VERSION}</version>")));
         assert!(pom("debezium-postgres").contains(&format!("<version>{DEBEZIUM_VERSION}</version>")));
+        assert!(pom("debezium-mysql").contains(&format!("<version>{DEBEZIUM_VERSION}</version>")));
+        assert!(pom("debezium-mariadb").contains(&format!("<version>{DEBEZIUM_MARIADB_VERSION}</version>")));
     }
 }

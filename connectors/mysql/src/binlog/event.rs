@@ -11,6 +11,8 @@ use super::table_map::TableMap;
 const HEADER: usize = 19;
 /// LOG_EVENT_IGNORABLE_F and others do not matter; an artificial event does not stand in the file.
 const ARTIFICIAL: u16 = 0x20;
+/// FL_STANDALONE of a GTID of MariaDB.
+const STANDALONE: u8 = 1;
 
 /// What stands in front of every event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +95,8 @@ pub(crate) enum Body {
         domain: u32,
         /// Number.
         number: u64,
+        /// One statement about definitions: nothing tells its end.
+        standalone: bool,
     },
     /// What a table looks like.
     TableMap(TableMap),
@@ -196,8 +200,8 @@ fn parse_body(header: Header, body: &Bytes) -> Option<Body> {
             Body::AnonymousGtid { commit_us: commit_time(&mut reader) }
         }
         162 => {
-            let (number, domain) = (reader.u64()?, reader.u32()?);
-            Body::MariaDbGtid { domain, number }
+            let (number, domain, flags) = (reader.u64()?, reader.u32()?, reader.u8()?);
+            Body::MariaDbGtid { domain, number, standalone: flags & STANDALONE != 0 }
         }
         39 => Body::Unsupported("PARTIAL_UPDATE_ROWS (binlog_row_value_options=PARTIAL_JSON)"),
         40 => Body::Unsupported("TRANSACTION_PAYLOAD (binlog_transaction_compression=ON)"),

@@ -143,6 +143,11 @@ impl BinlogServer {
         format!("mysql://dbz:dbz@127.0.0.1:{}", self.port)
     }
 
+    /// URL of a database for tests.
+    pub fn database_url(&self, database: &str) -> String {
+        format!("{}/{database}", self.url())
+    }
+
     /// Process id of the server.
     pub fn pid(&self) -> u32 {
         self.process.pid()

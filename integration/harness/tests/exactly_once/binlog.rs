@@ -10,7 +10,7 @@ use couplet_mysql_wire::Connection;
 
 use crate::bank::{self, Bank, Habits, TABLES, topic};
 use crate::database::Database;
-use crate::scene::{binlog_source, kafka_broker, worker};
+use crate::scene::{DATABASE, binlog_source, kafka_broker, worker};
 use crate::turns::{await_moment, check, deadline, scale};
 
 const SEED: u64 = 3306;
@@ -25,11 +25,6 @@ enum Fault {
     Connection,
     /// The server is restarted.
     Server(Shutdown),
-}
-
-/// The bank's database. Topics have the names of the other bank's, whose schema is called so.
-fn bank_url(server: &BinlogServer) -> String {
-    format!("{}/public", server.url())
 }
 
 /// Ends the sessions that get the log.
@@ -64,7 +59,7 @@ async fn changes_survive(server: impl Future<Output = anyhow::Result<BinlogServe
     let Some(broker) = kafka_broker().await else { return };
     let mut server = server.await.expect("a server");
     let kafka = Kafka::new(&broker.bootstrap).expect("a client");
-    let url = bank_url(&server);
+    let url = server.database_url(DATABASE);
     let mut owner = Bank::found(&url).await;
     let group = unique("bank");
     let [small, large] = [format!("{group}-small"), format!("{group}-large")];
@@ -88,8 +83,7 @@ async fn changes_survive(server: impl Future<Output = anyhow::Result<BinlogServe
         }
         let accounts = topic([&small, &large][turn % 2], "account");
         await_moment(&kafka, [&accounts, &topic(&large, "ledger")], turn, &mut chance).await;
-        let alter = format!("alter table account add column note{turn} int not null default {turn} first");
-        while !owner.run(std::slice::from_ref(&alter)).await {
+        while !owner.add_column("account", turn).await {
             owner = Database::connect(&url).await.expect("a connection");
         }
         strike(faults[turn % faults.len()], &mut worker, &mut server, &url).await;

@@ -13,6 +13,8 @@ use tokio::sync::Mutex;
 
 use crate::bank::Habits;
 
+/// Database of banks in MySQL and MariaDB: topics have the same names as PostgreSQL's, with its schema of that name.
+pub const DATABASE: &str = "public";
 /// Longest time of a step on a busy machine.
 pub const PATIENCE_SECS: u64 = 120;
 /// A worker that was killed is missed after this time: its successor has to wait for as long.
@@ -73,7 +75,7 @@ pub fn postgres_source(name: &str, port: u16, habits: Habits, settings: &[(&str,
     with_settings(name, config, settings)
 }
 
-/// A source of the bank's tables in a database `public`, with its schema history in a topic.
+/// A source of the bank's tables in [`DATABASE`], with its schema history in a topic.
 pub fn binlog_source(
     name: &str,
     server: &BinlogServer,
@@ -88,7 +90,7 @@ pub fn binlog_source(
     let config = json!({
         "connector.class": class, "tasks.max": "1",
         "database.hostname": "127.0.0.1", "database.port": server.port.to_string(), "database.user": "dbz",
-        "database.password": "dbz", "database.include.list": "public", "topic.prefix": name,
+        "database.password": "dbz", "database.include.list": DATABASE, "topic.prefix": name,
         "schema.history.internal.kafka.topic": format!("{name}-history"),
         "schema.history.internal.kafka.bootstrap.servers": bootstrap,
         "exactly.once.support": "required", "tombstones.on.delete": habits.tombstones.to_string(),
