@@ -2,7 +2,7 @@
 
 use couplet_api::Result;
 use couplet_api::config::Props;
-use couplet_api::error::Error;
+use couplet_cdc::unknown_converter;
 
 /// Custom converters are Java classes. As in Debezium, the first one that cannot be loaded fails the task.
 ///
@@ -12,15 +12,7 @@ pub(crate) fn check_converters(props: &Props) -> Result<()> {
     let first = props.get("converters").and_then(|list| list.split(',').map(str::trim).find(|name| !name.is_empty()));
     let Some(name) = first else { return Ok(()) };
     let class = props.get(&format!("{name}.type")).unwrap_or("null").trim();
-    let registry = "Unable to create service io.debezium.relational.CustomConverterRegistry";
-    let missing =
-        Error::fatal(format!("Unable to find class {class}")).with_class("java.lang.IllegalArgumentException");
-    // The line about it stands where Java has its stack frames: those who compare traces leave them out.
-    let cause = Error::fatal(format!("{class}\n\t... custom converters are Java classes, which cannot be loaded here"));
-    Err(Error::fatal(registry)
-        .with_class("io.debezium.DebeziumException")
-        .caused_by(missing)
-        .caused_by(cause.with_class("java.lang.ClassNotFoundException")))
+    Err(unknown_converter(class))
 }
 
 #[cfg(test)]
