@@ -58,6 +58,8 @@ pub(super) enum Hold {
     ProducerQueue(Deliveries),
     /// The task's budget of bytes is used up.
     Budget,
+    /// The report of a topic's first record. When a new leader refuses it, librdkafka may send what is behind it first.
+    First(u64),
     /// A topic is looked for or created.
     Topic(Arc<str>, BoxFuture<'static, Result<()>>),
     /// A converter gets what it needs for the record that is ready.
@@ -334,6 +336,8 @@ impl SourceFlow {
             self.ready = Some(ready);
             return Ok(());
         }
+        // An idempotent producer keeps the order by itself.
+        let is_first = self.transactions.is_none() && !self.topics.contains_key(topic_name);
         let topic = self.topic(topic_name, run)?;
         if let Some(transactions) = &mut self.transactions {
             transactions.begin(topic_name)?;
@@ -348,9 +352,15 @@ impl SourceFlow {
                 if self.letters.is_some() && self.transactions.is_none() {
                     self.sent.insert(token, ready);
                 }
+                if is_first {
+                    self.hold = Hold::First(token);
+                }
                 Ok(())
             }
             Err(SendError::QueueFull(since)) => {
+                if is_first {
+                    self.topics.remove(&ready.record.topic);
+                }
                 self.hold = Hold::ProducerQueue(since);
                 self.ready = Some(ready);
                 Ok(())
@@ -456,6 +466,9 @@ impl SourceFlow {
                     false => _ = self.submitted.done(token),
                 }
                 continue;
+            }
+            if matches!(self.hold, Hold::First(first) if first == token) {
+                self.hold = Hold::Free;
             }
             let sent = self.sent.remove(&token);
             if let Some(failure) = failure {
