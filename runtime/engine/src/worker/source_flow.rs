@@ -8,9 +8,9 @@ use bytes::BytesMut;
 use couplet_api::clock::{Clock, SystemClock};
 use couplet_api::data::{OffsetMap, Position, Record, SourceRecord};
 use couplet_api::source::{Durable, SourceBatch, TransactionEnd};
-use couplet_api::{Error, Kind, Result};
+use couplet_api::{Kind, Result};
 use couplet_kafka::clients::{
-    Admin, ClientSettings, Deliveries, Failure, Outgoing, Producer, Report, Reports, Role, SendError, Sender, Topic,
+    Admin, ClientSettings, Deliveries, Outgoing, Producer, Report, Reports, Role, SendError, Sender, Topic,
 };
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -20,17 +20,16 @@ use super::offset_commit::OffsetCommit;
 use super::offset_topics::ConnectorStore;
 use super::passed_over::PassedOver;
 use super::pipeline::{Encoded, Pipeline};
+use super::source_skips::not_delivered;
 use super::submitted::Submitted;
 use super::task_run::{TaskRun, chance};
 use super::topic_creation::{TopicCreation, ensure_topic};
 use super::transactions::{Boundary, Transactions};
 use crate::connector_config::SourceConfig;
-use crate::errors::{Backoff, ErrorPolicy, Reporter, SourceLetters, Stage, StageError};
+use crate::errors::{Backoff, ErrorPolicy, Reporter, SourceLetters, StageError};
 use crate::metrics::TaskMetrics;
 use crate::worker_config::ExactlyOnce;
 
-/// Class that stands for the producer in reports.
-const PRODUCER: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 /// Pause before a topic that could not be looked for is looked for again.
 const TOPIC_RETRY: Duration = Duration::from_secs(1);
 
@@ -492,10 +491,4 @@ impl SourceFlow {
         }
         Ok(())
     }
-}
-
-fn not_delivered(failure: Failure) -> StageError {
-    let cause = failure.into_error("the producer failed");
-    let error = Error::fatal("Unrecoverable exception from producer send callback").caused_by(cause);
-    StageError { stage: Stage::KafkaProduce, class: PRODUCER, error }
 }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use couplet_api::Result;
 use couplet_api::data::{OffsetMap, Position, Record};
+use couplet_api::{Error, Result};
+use couplet_kafka::clients::Failure;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::source_flow::{Hold, Ready, SourceFlow};
-use crate::errors::{SourceLetters, StageError};
+use crate::errors::{SourceLetters, Stage, StageError};
+
+/// Class that stands for the producer in reports.
+const PRODUCER: &str = "org.apache.kafka.connect.runtime.WorkerSourceTask";
 
 impl SourceFlow {
     /// A transform dropped `record`.
@@ -102,4 +106,11 @@ impl SourceFlow {
         self.unburied.extend(letter.map(|letter| (token, letter)));
         Ok(is_buried)
     }
+}
+
+/// The producer gave a record up.
+pub(super) fn not_delivered(failure: Failure) -> StageError {
+    let cause = failure.into_error("the producer failed");
+    let error = Error::fatal("Unrecoverable exception from producer send callback").caused_by(cause);
+    StageError { stage: Stage::KafkaProduce, class: PRODUCER, error }
 }
