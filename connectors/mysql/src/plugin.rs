@@ -33,6 +33,10 @@ impl ConnectorPlugin for MyPlugin {
         self.flavour.version()
     }
 
+    fn task_class(&self) -> String {
+        couplet_cdc::task_class(self.class())
+    }
+
     fn config_def(&self) -> ConfigDef {
         couplet_cdc::config_def(groups(self.flavour))
     }

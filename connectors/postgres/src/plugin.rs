@@ -38,6 +38,10 @@ impl ConnectorPlugin for PostgresPlugin {
         DEBEZIUM_VERSION
     }
 
+    fn task_class(&self) -> String {
+        couplet_cdc::task_class(self.class())
+    }
+
     fn config_def(&self) -> ConfigDef {
         couplet_cdc::config_def(GROUPS)
     }

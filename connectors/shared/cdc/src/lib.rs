@@ -45,7 +45,7 @@ pub use incremental::{
 pub use java_object::{JavaObject, RowKey, java_map_order, java_set_order, key_from_hex, key_to_hex};
 pub use keys::KeyColumns;
 pub use modes::{BinaryMode, DecimalMode, TimeMode};
-pub use naming::{NameAdjustment, Replacement, Routing, TopicNaming};
+pub use naming::{NameAdjustment, Replacement, Routing, TopicNaming, task_class};
 pub use notification::{
     Notice, NotificationConfig, Notifications, Snapshot, TableNotices, check_notification_channels,
     check_notification_topic, unknown_channel,

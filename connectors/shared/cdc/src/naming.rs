@@ -191,6 +191,12 @@ impl TopicNaming {
     }
 }
 
+/// The class of a connector's tasks as Debezium names it. A JVM worker that takes over finds it in the task's config and
+/// cannot start a task of any other.
+pub fn task_class(connector: &str) -> String {
+    format!("{connector}Task")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
