@@ -65,6 +65,8 @@ struct Log {
     skip_rows: usize,
     /// Whether the transaction comes from a server that does not count.
     ignored: bool,
+    /// How long was waited since the server sent anything.
+    silent: Duration,
 }
 
 impl Streaming {
@@ -82,6 +84,7 @@ impl Streaming {
             skipping: false,
             skip_rows: usize::try_from(self.done.1).unwrap_or(usize::MAX),
             ignored: false,
+            silent: Duration::ZERO,
         };
         self.resume_snapshot().await?;
         loop {
@@ -93,22 +96,36 @@ impl Streaming {
                 }
             }
             self.outbox.flush().await?;
-            self.wait(&mut dump, &mut heartbeat).await?;
+            self.wait(&mut dump, &mut heartbeat, &mut log).await?;
         }
     }
 
     /// Waits for more of the log, or for a heartbeat.
-    async fn wait(&mut self, dump: &mut Dump, heartbeat: &mut Heartbeat) -> Result<()> {
+    async fn wait(&mut self, dump: &mut Dump, heartbeat: &mut Heartbeat, log: &mut Log) -> Result<()> {
         let beat = heartbeat.deadline();
-        let silence = Instant::now() + self.config.silence.unwrap_or(FOR_EVER);
+        // Only waiting counts, and all of it since the server's last word: heartbeats of ours and signals are no such word.
+        let began = Instant::now();
+        let silence = began + self.config.silence.unwrap_or(FOR_EVER).saturating_sub(log.silent);
         tokio::select! {
-            read = dump.fill() => read,
-            () = sleep_until(beat.unwrap_or(silence)), if beat.is_some() => self.beat(heartbeat).await,
-            () = self.channels.ready() => self.look_for_signals().await,
+            read = dump.fill() => {
+                log.silent = Duration::ZERO;
+                read
+            }
+            () = sleep_until(beat.unwrap_or(silence)), if beat.is_some() => {
+                log.silent += began.elapsed();
+                self.beat(heartbeat).await
+            }
+            () = self.channels.ready() => {
+                log.silent += began.elapsed();
+                self.look_for_signals().await
+            }
             () = sleep_until(silence) => match self.config.silence {
                 // The server was asked to show that it lives more often than that.
                 Some(_) => Err(Error::remote("the server sent nothing within connect.keep.alive.interval.ms")),
-                None => Ok(()),
+                None => {
+                    log.silent = Duration::ZERO;
+                    Ok(())
+                }
             },
         }
     }
