@@ -4,6 +4,7 @@
 mod incremental;
 mod notifications;
 mod player;
+mod silence;
 mod snapshots;
 mod task;
 
@@ -68,4 +69,9 @@ fn snapshots_over_connections_of_mysql() {
 #[test]
 fn snapshots_over_connections_of_mariadb() {
     snapshots::play("mariadb", MARIADB);
+}
+
+#[test]
+fn a_silent_server_is_left() {
+    silence::play("mysql", MYSQL);
 }
