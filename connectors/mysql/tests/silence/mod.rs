@@ -6,6 +6,7 @@ use couplet_api::Kind;
 use couplet_api::config::Props;
 use couplet_api::error::Error;
 use couplet_api::source::{SourceBatch, SourceTask};
+use couplet_api::spawn::{TaskKind, spawn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,14 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn proxy(server: String, silent: watch::Receiver<bool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
+    spawn(TaskKind::Client, async move {
         while let Ok((client, _)) = listener.accept().await {
             let (server, silent) = (server.clone(), silent.clone());
-            tokio::spawn(async move {
+            spawn(TaskKind::Client, async move {
                 let server = TcpStream::connect(server).await.expect("the server");
                 let ((mut from_server, mut to_server), (mut from_client, mut to_client)) =
                     (server.into_split(), client.into_split());
-                let asked = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+                let asked =
+                    spawn(TaskKind::Client, async move { tokio::io::copy(&mut from_client, &mut to_server).await });
                 let mut bytes = [0; 8192];
                 while let Ok(read @ 1..) = from_server.read(&mut bytes).await {
                     if !*silent.borrow() && to_client.write_all(&bytes[..read]).await.is_err() {
