@@ -123,8 +123,18 @@ impl Records {
 
     /// A record about a row, standing at `position`.
     pub(crate) fn event(&self, event: Event<'_>, origin: &Origin, position: Arc<PgPosition>) -> Sized {
+        let source = self.source_of(event.table, origin);
+        self.event_from(source, event, position)
+    }
+
+    /// The source block of records of `table`.
+    pub(crate) fn source_of(&self, table: &TableSchema, origin: &Origin) -> Value {
+        self.source(origin, &table.schema_value, &table.table_value)
+    }
+
+    /// As [`Records::event`], with a source block that is there already.
+    pub(crate) fn event_from(&self, source: Value, event: Event<'_>, position: Arc<PgPosition>) -> Sized {
         let bytes = OVERHEAD + event.before.size() + event.after.size();
-        let source = self.source(origin, &event.table.schema_value, &event.table.table_value);
         let now = self.clock.now_ns();
         let envelope = &event.table.envelope;
         let value = envelope.value(event.operation, event.before, event.after, source, event.transaction, now);

@@ -305,6 +305,8 @@ struct Writer<'a> {
     records: &'a Records,
     running: Arc<PgPosition>,
     held: Option<Held>,
+    /// The source block of the last record: nearly always that of the next one too.
+    source: Option<(Arc<TableSchema>, SnapshotMarker, Value)>,
 }
 
 struct Held {
@@ -316,7 +318,7 @@ struct Held {
 
 impl<'a> Writer<'a> {
     fn new(records: &'a Records, position: Arc<PgPosition>) -> Self {
-        Writer { records, running: position, held: None }
+        Writer { records, running: position, held: None, source: None }
     }
 
     fn row(&mut self, schema: &Arc<TableSchema>, row: Row, table: usize, first: bool, outbox: &mut Outbox<PgPosition>) {
@@ -337,13 +339,14 @@ impl<'a> Writer<'a> {
         end
     }
 
-    fn write(&self, held: Held, marker: SnapshotMarker, position: Arc<PgPosition>, outbox: &mut Outbox<PgPosition>) {
-        let origin = Origin {
-            ts_us: position.ts_us.unwrap_or_default(),
-            marker,
-            tx_id: position.tx_id,
-            position: position.clone(),
-        };
+    fn write(
+        &mut self,
+        held: Held,
+        marker: SnapshotMarker,
+        position: Arc<PgPosition>,
+        outbox: &mut Outbox<PgPosition>,
+    ) {
+        let source = self.source(&held.schema, marker, &position);
         let event = Event {
             table: &held.schema,
             operation: Operation::Read,
@@ -353,6 +356,25 @@ impl<'a> Writer<'a> {
             transaction: Value::Null,
             headers: self.records.headers.plain(),
         };
-        outbox.push(self.records.event(event, &origin, position));
+        outbox.push(self.records.event_from(source, event, position));
+    }
+
+    /// All positions of a snapshot are one place in the log.
+    fn source(&mut self, table: &Arc<TableSchema>, marker: SnapshotMarker, position: &Arc<PgPosition>) -> Value {
+        if let Some((of, with, source)) = &self.source
+            && *with == marker
+            && Arc::ptr_eq(of, table)
+        {
+            return source.clone();
+        }
+        let origin = Origin {
+            ts_us: position.ts_us.unwrap_or_default(),
+            marker,
+            tx_id: position.tx_id,
+            position: position.clone(),
+        };
+        let source = self.records.source_of(table, &origin);
+        self.source = Some((table.clone(), marker, source.clone()));
+        source
     }
 }

@@ -155,14 +155,15 @@ impl Running {
 
     /// Moves what is waiting into `batch`; says whether anything was.
     fn hand_over(&mut self, batch: &mut SourceBatch) -> bool {
-        let mut pushed = false;
+        let mut last = None;
         while !batch.is_full() && batch.len() < self.config.batch_size {
             let Some((record, bytes)) = self.waiting.pop_front() else { break };
-            if let Some(position) = record.source_offset.as_any().downcast_ref::<PgPosition>() {
-                self.position = Some(position.clone());
-            }
+            last = Some(record.source_offset.clone());
             batch.push_sized(record, bytes);
-            pushed = true;
+        }
+        let mut pushed = last.is_some();
+        if let Some(position) = last.as_deref().and_then(|last| last.as_any().downcast_ref::<PgPosition>()) {
+            self.position = Some(position.clone());
         }
         if self.waiting.is_empty()
             && let Some(Chunk { advance, permit, .. }) = self.chunk.take()

@@ -1,5 +1,7 @@
-//! The stream of changes: socket to records. Event-driven: whatever is there is handed over before it waits.
+//! The stream of changes: socket to records. Event-driven: whatever is there is handed over before it waits, a transaction as
+//! a whole if it comes at once.
 
+mod pace;
 mod requests;
 
 use std::collections::VecDeque;
@@ -11,7 +13,7 @@ use couplet_api::own_topic::OwnTopics;
 use couplet_api::{Kind, Result};
 use couplet_cdc::{Channels, Heartbeat, Incremental, Outbox, SnapshotRequest, TableId};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::catalog::{self, Column, Table};
 use crate::chunk::ChunkPlan;
@@ -24,6 +26,7 @@ use crate::record::Records;
 use crate::schema::{Row, TableSchema};
 use crate::types::{TypeRegistry, relation_length_and_scale};
 use crate::wire::{Lsn, Sql, WalEvent, WalSender};
+use pace::{PAUSE, Pace};
 
 /// Bytes of log without interest that are worth a stored position of their own.
 const ADVANCE_BYTES: u64 = 1 << 10;
@@ -35,6 +38,8 @@ const ADVANCE_SOON_BYTES: u64 = 16 << 20;
 const IDLE_INTERVALS: u32 = 6;
 /// Time between questions where the server stands, while an incremental snapshot waits for it.
 const PING_INTERVAL: Duration = Duration::from_millis(5);
+/// Longest time that records wait for the rest of their transaction.
+const HOLD: Duration = Duration::from_millis(1);
 /// Longest time between status reports, below the server's default time-out of a minute.
 const STATUS_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
@@ -63,6 +68,7 @@ struct Loop {
     heartbeat: Heartbeat,
     /// End of what was received.
     received: Lsn,
+    pace: Pace,
     next_status: Instant,
     /// Position last said without a record, or with one.
     told: Lsn,
@@ -103,6 +109,7 @@ impl Streaming {
             blocking: VecDeque::new(),
             emitter: Emitter::new(self.config.clone(), self.records.clone(), start),
             received: from,
+            pace: Pace::new(now),
             next_status: now,
             told: from,
             told_at: now,
@@ -111,15 +118,24 @@ impl Streaming {
             next_xmin: now,
         };
         self.resume_snapshot(&mut state).await?;
+        let mut read = 0;
         loop {
+            let mut messages = 0;
             while let Some(event) = state.wal.buffered()? {
+                messages += 1;
                 self.on_event(event, &mut state).await?;
                 if self.outbox.is_full() {
                     self.deliver(&mut state).await?;
                 }
             }
-            self.deliver(&mut state).await?;
-            self.wait(&mut state).await?;
+            // The server has the whole of a transaction when it begins to send it: the rest is on its way.
+            if read == 0 || !state.emitter.in_transaction() {
+                self.deliver(&mut state).await?;
+            }
+            if state.pace.is_busy(read, messages, Instant::now()) {
+                sleep(PAUSE).await;
+            }
+            read = self.wait(&mut state).await?;
         }
     }
 
@@ -302,27 +318,29 @@ impl Streaming {
         Ok(())
     }
 
-    /// Waits for the next thing to do, and does it when it is not to read.
-    async fn wait(&mut self, state: &mut Loop) -> Result<()> {
+    /// Waits for the next thing to do, and does it. Returns how many bytes were read.
+    async fn wait(&mut self, state: &mut Loop) -> Result<usize> {
         let beat = state.heartbeat.deadline();
         if state.place.is_some() {
             // A quiet server says only on demand that there is nothing more.
             state.next_status = state.next_status.min(Instant::now() + PING_INTERVAL);
         }
         tokio::select! {
-            read = state.wal.fill() => read,
+            read = state.wal.fill() => return read,
+            () = sleep(HOLD), if !self.outbox.is_empty() => {}
             () = sleep_until(state.next_status) => {
                 self.on_idle(state, false);
                 // One that is busy says by itself only every half minute where it stands.
-                self.tell(state, true).await
+                self.tell(state, true).await?;
             }
             changed = self.confirmed.changed() => {
                 gone(changed)?;
-                self.report(state).await
+                self.report(state).await?;
             }
-            () = sleep_until(beat.unwrap_or(state.next_status)), if beat.is_some() => self.beat(state).await,
-            () = state.channels.ready() => self.look_for_signals(state).await,
+            () = sleep_until(beat.unwrap_or(state.next_status)), if beat.is_some() => self.beat(state).await?,
+            () = state.channels.ready() => self.look_for_signals(state).await?,
         }
+        Ok(0)
     }
 
     async fn report(&mut self, state: &mut Loop) -> Result<()> {

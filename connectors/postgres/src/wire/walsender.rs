@@ -259,18 +259,18 @@ impl WalSender {
         }
     }
 
-    /// Reads more from the socket. Cancel-safe.
+    /// Reads more from the socket and returns how many bytes, at least one. Cancel-safe.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub(crate) async fn fill(&mut self) -> Result<()> {
+    pub(crate) async fn fill(&mut self) -> Result<usize> {
         // Room is made in large pieces: every piece stays in memory until the last record made from it is gone.
         if self.read.capacity() - self.read.len() < READ_MIN {
             self.read.reserve(READ_CHUNK);
         }
         match self.socket.read_buf(&mut self.read).await {
             Ok(0) => Err(Error::remote("the server closed the replication connection")),
-            Ok(_) => Ok(()),
+            Ok(read) => Ok(read),
             Err(error) => Err(io(error)),
         }
     }

@@ -34,7 +34,10 @@ impl Decimal {
 
     /// The unscaled value as big-endian two's complement, shortest form: the payload of Connect's Decimal logical type.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.unscaled.to_signed_bytes_be()
+        let Ok(small) = i64::try_from(&self.unscaled) else { return self.unscaled.to_signed_bytes_be() };
+        // Bits without those that repeat the sign, and one for the sign.
+        let bits = 65 - if small < 0 { small.leading_ones() } else { small.leading_zeros() };
+        small.to_be_bytes()[8 - bits.div_ceil(8) as usize..].to_vec()
     }
 
     /// The reverse of [`Decimal::to_bytes`].
@@ -133,6 +136,17 @@ impl fmt::Debug for Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_the_shortest_with_a_sign() {
+        let edges = (0..63).flat_map(|bit| [1_i64 << bit, (1 << bit) - 1, -(1 << bit), -(1 << bit) - 1]);
+        for number in edges.chain([0, i64::MAX, i64::MIN]) {
+            let decimal = Decimal::new(BigInt::from(number), 2);
+            assert_eq!(decimal.to_bytes(), decimal.unscaled().to_signed_bytes_be(), "{number}");
+        }
+        let large = Decimal::new(BigInt::from(i128::MAX), 0);
+        assert_eq!(Decimal::from_bytes(&large.to_bytes(), 0), large);
+    }
 
     #[test]
     fn text_forms_are_those_of_big_decimal() {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use couplet_api::Result;
 use couplet_api::config::{ConfigDef, Props};
 use couplet_api::converter::HeaderConverter;
-use couplet_api::data::{Datum, Schema};
+use couplet_api::data::{Datum, Schema, Value};
 
 use crate::values;
 
@@ -27,7 +27,12 @@ pub(super) fn create(_props: &Props) -> Result<Arc<dyn HeaderConverter>> {
 
 impl HeaderConverter for SimpleHeaderConverter {
     fn from_connect_header(&self, _topic: &str, _key: &str, data: &Datum) -> Result<Option<Bytes>> {
-        Ok((!data.is_null()).then(|| Bytes::from(values::to_text(&data.value))))
+        Ok(match &data.value {
+            Value::Null => None,
+            // As it is, without a copy: most headers are the same text in every record.
+            Value::Str(text) => Some(text.as_bytes().clone()),
+            other => Some(Bytes::from(values::to_text(other))),
+        })
     }
 
     fn to_connect_header(&self, _topic: &str, _key: &str, bytes: Option<&Bytes>) -> Result<Datum> {
