@@ -1,5 +1,6 @@
 //! Our own binary, built with cargo.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -43,8 +44,20 @@ pub fn build_release(symbols: Symbols) -> Result<Engine> {
             .args(["--", "-C", "strip=debuginfo"]),
     };
     run(command)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache::repository().join("target"), Into::into);
-    Ok(Engine::Couplet(target.join("release/couplet")))
+    Ok(Engine::Couplet(release_folder().join("couplet")))
+}
+
+/// Builds an example of a crate for measurements and returns it.
+pub fn build_example(package: &str, example: &str) -> Result<PathBuf> {
+    let mut command = Command::new("cargo");
+    command.args(["build", "--quiet", "--release", "-p", package, "--example", example]);
+    run(command)?;
+    Ok(release_folder().join("examples").join(example))
+}
+
+fn release_folder() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache::repository().join("target"), PathBuf::from);
+    target.join("release")
 }
 
 fn run(mut build: Command) -> Result<()> {

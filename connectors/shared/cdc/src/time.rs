@@ -95,7 +95,7 @@ pub fn iso_time(micros: i64) -> String {
 /// `2024-02-29T13:14:15.123Z`. `seconds`: since the epoch; `micros`: of that second. Together they reach beyond what
 /// 64 bits of microseconds hold.
 pub fn iso_timestamp(seconds: i64, micros: i64, fraction: Fraction) -> String {
-    let mut out = String::with_capacity(28);
+    let mut out = String::with_capacity(27);
     push_date(&mut out, seconds.div_euclid(86_400));
     out.push('T');
     push_time(&mut out, seconds.rem_euclid(86_400) * 1_000_000 + micros, fraction);

@@ -36,7 +36,7 @@ pub async fn measure(bench: &Bench, engine: &Engine, case: &str, poll_ms: Option
         request["config"]["poll.interval.ms"] = poll_ms.to_string().into();
     }
     worker.rest.create(&request).await?;
-    await_streaming(&database, &worker, &prefix).await?;
+    await_streaming(&database, &worker.rest, &prefix).await?;
     let mut follower = Follower::start(&bench.kafka, &topics)?;
     let generator = Generator::start(&cluster.url("postgres"), 1, RATE).await?;
     tokio::time::sleep(WARM_UP).await;

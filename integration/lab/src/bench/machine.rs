@@ -8,19 +8,22 @@ use couplet_harness::provision::{cache, debian, jars};
 
 use super::Bench;
 
-/// What a page on whole workers says about them: [`facts`], broker, database and sizes, one a line.
+/// What a page on whole workers says about them: [`facts`], services and sizes, one a line.
 pub fn describe(bench: &Bench, repeat: usize) -> Result<Vec<String>> {
-    let postgres = debian::postgres_bin().map(|bin| bin.join("postgres").display().to_string()).unwrap_or_default();
     let mut lines = facts()?;
-    lines.extend([
-        format!(
-            "Broker: Kafka {} (one node, KRaft); database: {}; both share the machine with the worker",
-            jars::KAFKA_VERSION,
-            said(&postgres, &["--version"])
-        ),
-        format!("Sizes: {} lines of 200 bytes, {} bank rows, {repeat} runs (median)", bench.lines, bench.rows),
-    ]);
+    let sizes = format!("Sizes: {} lines of 200 bytes, {} bank rows, {repeat} runs (median)", bench.lines, bench.rows);
+    lines.extend([services(), sizes]);
     Ok(lines)
+}
+
+/// Broker and database.
+pub fn services() -> String {
+    let postgres = debian::postgres_bin().map(|bin| bin.join("postgres").display().to_string()).unwrap_or_default();
+    format!(
+        "Broker: Kafka {} (one node, KRaft); database: {}; both share the machine with the worker",
+        jars::KAFKA_VERSION,
+        said(&postgres, &["--version"])
+    )
 }
 
 /// Date, machine and versions, one a line.

@@ -1,7 +1,7 @@
 //! Bank transactions out of PostgreSQL: rows that are there, and rows that come.
 
 use anyhow::Result;
-use couplet_harness::clients::postgres;
+use couplet_harness::clients::{ConnectRest, postgres};
 use couplet_harness::services::{PostgresCluster, PostgresSettings};
 use couplet_harness::worker::{Engine, Worker};
 use couplet_harness::{Deadline, eventually, shared};
@@ -43,14 +43,12 @@ impl Bank {
         Ok(Self { cluster, client })
     }
 
-    /// A new cluster whose table has been there for a while.
-    pub async fn with_rows(rows: i64) -> Result<Self> {
-        let bank = Self::open().await?;
-        bank.book(rows, rows).await?;
+    /// The table has been there for a while.
+    pub async fn settle(&self) -> Result<()> {
         for statement in ["vacuum analyze bank_transactions", "checkpoint"] {
-            bank.client.batch_execute(statement).await?;
+            self.client.batch_execute(statement).await?;
         }
-        Ok(bank)
+        Ok(())
     }
 
     /// Books `rows` rows, `batch` to a transaction.
@@ -67,9 +65,9 @@ impl Bank {
 }
 
 /// Waits until the only connector of the cluster streams.
-pub async fn await_streaming(database: &Client, worker: &Worker, name: &str) -> Result<()> {
+pub async fn await_streaming(database: &Client, rest: &ConnectRest, name: &str) -> Result<()> {
     let query = "select 1 from pg_stat_replication where state = 'streaming'";
-    worker.rest.await_running(name, Deadline::after_secs(60)).await?;
+    rest.await_running(name, Deadline::after_secs(60)).await?;
     eventually("the connector to stream", Deadline::after_secs(60), || async {
         Ok(database.query_opt(query, &[]).await?.map(drop))
     })
@@ -92,19 +90,9 @@ pub fn connector(port: u16, prefix: &str, tables: &str, schemas: bool) -> Value 
 
 /// Rows that were there before the connector: from its creation to the last record.
 pub async fn snapshot(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -> Result<Sample> {
-    let bank = Bank::with_rows(bench.rows).await?;
-    snapshot_of(&bank, bench.rows, bench, engine, case, schemas).await
-}
-
-/// As [`snapshot`], of a bank with `rows` rows.
-pub async fn snapshot_of(
-    bank: &Bank,
-    rows: i64,
-    bench: &Bench,
-    engine: &Engine,
-    case: &str,
-    schemas: bool,
-) -> Result<Sample> {
+    let (bank, rows) = (Bank::open().await?, bench.rows);
+    bank.book(rows, rows).await?;
+    bank.settle().await?;
     let prefix = shared::unique("bench");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
     let meter = bench.meter(&worker)?;
@@ -122,7 +110,7 @@ pub async fn stream(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -
     let prefix = shared::unique("bench");
     let mut worker = Worker::start(&bench.settings(engine)).await?;
     worker.rest.create(&connector(bank.cluster.port, &prefix, NAME, schemas)).await?;
-    await_streaming(&bank.client, &worker, &prefix).await?;
+    await_streaming(&bank.client, &worker.rest, &prefix).await?;
     let topic = format!("{prefix}.{NAME}");
     let meter = bench.meter(&worker)?;
     let (booked, counted) = tokio::join!(

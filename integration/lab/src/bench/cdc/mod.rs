@@ -4,8 +4,11 @@
 //! Beside both stands a floor: the same rows read from the same database by its own client and thrown away. Where a goal is
 //! missed, the case runs once more under `perf` and the page says where the time goes.
 
-mod backlog;
+mod bank;
+mod cases;
 mod floor;
+mod mysql;
+mod postgres;
 mod table;
 
 use anyhow::Result;
@@ -15,50 +18,59 @@ use couplet_harness::worker::Engine;
 use super::measure::Sample;
 use super::profile::{self, Profiler};
 use super::report::Report;
-use super::{Bench, BenchArgs, Engines, engines, latency, machine, page, postgres};
+use super::{Bench, BenchArgs, Engines, engines, latency, machine, page};
+use crate::bench::postgres::Bank as PostgresBank;
 use crate::binary::Symbols;
+use mysql::MySqlBank;
 
 /// A sample and who it is of: a worker, or a client that is a floor.
 type Named = (&'static str, Sample);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
-    Snapshot { schemas: bool },
-    Backlog { schemas: bool },
+    Snapshot { mysql: bool, schemas: bool },
+    Backlog { mysql: bool, schemas: bool },
     Paced,
 }
 
-const CASES: [Case; 5] = [
-    Case::Snapshot { schemas: false },
-    Case::Snapshot { schemas: true },
-    Case::Backlog { schemas: false },
-    Case::Backlog { schemas: true },
+const CASES: [Case; 7] = [
+    Case::Snapshot { mysql: false, schemas: false },
+    Case::Snapshot { mysql: false, schemas: true },
+    Case::Backlog { mysql: false, schemas: false },
+    Case::Backlog { mysql: false, schemas: true },
     Case::Paced,
+    Case::Snapshot { mysql: true, schemas: false },
+    Case::Backlog { mysql: true, schemas: false },
 ];
 
 impl Case {
-    const fn name(self) -> &'static str {
+    fn name(self) -> String {
+        let named = |what, mysql, schemas| {
+            let (database, json) =
+                (if mysql { "MySQL" } else { "PostgreSQL" }, if schemas { ", with schemas" } else { "" });
+            format!("{database} {what}{json}")
+        };
         match self {
-            Self::Snapshot { schemas: false } => "PostgreSQL snapshot",
-            Self::Snapshot { schemas: true } => "PostgreSQL snapshot, with schemas",
-            Self::Backlog { schemas: false } => "PostgreSQL backlog",
-            Self::Backlog { schemas: true } => "PostgreSQL backlog, with schemas",
-            Self::Paced => "PostgreSQL, 1000 transactions/s",
+            Self::Snapshot { mysql, schemas } => named("snapshot", mysql, schemas),
+            Self::Backlog { mysql, schemas } => named("backlog", mysql, schemas),
+            Self::Paced => "PostgreSQL, 1000 transactions/s".to_owned(),
         }
     }
 
     async fn measure(self, bench: &Bench, engine: &Engine) -> Result<Vec<Named>> {
+        let name = self.name();
         match self {
-            Self::Snapshot { schemas } => {
-                let rows = bench.rows * 2;
-                let bank = postgres::Bank::with_rows(rows).await?;
-                let mut samples = floor::copy(&bank, self.name(), rows).await?;
-                let sample = postgres::snapshot_of(&bank, rows, bench, engine, self.name(), schemas).await?;
-                samples.push((engine.name(), sample));
-                Ok(samples)
+            Self::Snapshot { mysql: false, schemas } => {
+                cases::snapshot::<PostgresBank>(bench, engine, &name, schemas).await
             }
-            Self::Backlog { schemas } => backlog::measure(bench, engine, self.name(), schemas).await,
-            Self::Paced => Ok(vec![(engine.name(), latency::measure(bench, engine, self.name(), None).await?)]),
+            Self::Snapshot { mysql: true, schemas } => {
+                cases::snapshot::<MySqlBank>(bench, engine, &name, schemas).await
+            }
+            Self::Backlog { mysql: false, schemas } => {
+                cases::backlog::<PostgresBank>(bench, engine, &name, schemas).await
+            }
+            Self::Backlog { mysql: true, schemas } => cases::backlog::<MySqlBank>(bench, engine, &name, schemas).await,
+            Self::Paced => Ok(vec![(engine.name(), latency::measure(bench, engine, &name, None).await?)]),
         }
     }
 }
@@ -87,14 +99,17 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut text = table::tables(&report);
     println!("\nload average: {load_before} at the beginning, {} at the end\n\n{text}", machine::load()?);
-    let missed: Vec<Case> = cases.into_iter().filter(|case| table::is_missed(&report, case.name())).collect();
+    let missed: Vec<Case> = cases.into_iter().filter(|case| table::is_missed(&report, &case.name())).collect();
     let ours = engines.iter().find(|engine| matches!(engine, Engine::Couplet(_)));
     if let Some(engine) = ours {
         text.push_str(&profiles(&mut bench, engine, &missed).await?);
     }
     if !args.quick && args.engine == Engines::Both && args.only.is_empty() {
-        let mut facts = machine::describe(&bench, args.repeat.max(1))?;
+        let (rows, runs) = (bench.rows, args.repeat.max(1));
+        let mut facts = machine::facts()?;
         facts.push(format!("Load average at the beginning: {load_before}"));
+        facts.push(format!("{}; MySQL 8.0.31", machine::services()));
+        facts.push(format!("Sizes: snapshot of {} bank rows, backlog of {rows}, {runs} runs (median)", rows * 2));
         let facts: String = facts.iter().map(|fact| format!("- {fact}\n")).collect();
         page::write(page::Part::Cdc, &format!("{facts}\n{text}\n{HOW}\n"))?;
     }
@@ -115,7 +130,7 @@ async fn profiles(bench: &mut Bench, engine: &Engine, cases: &[Case]) -> Result<
         let measured = case.measure(bench, engine).await;
         bench.profile = None;
         measured?;
-        let section = table::profile(case.name(), &profile::functions(file).await?);
+        let section = table::profile(&case.name(), &profile::functions(file).await?);
         println!("{section}");
         text.push_str(&section);
     }
@@ -129,6 +144,7 @@ from commit to a consumer of the topic. Every worker is a fresh process, every r
 have the original's defaults; JSON, with schemas or without. CPU: user and system time of the worker's process, or of the \
 floor's client, not of database and broker. The floors are PostgreSQL's own clients, right before the worker and on the same \
 rows, with the output thrown away and no Kafka: `psql` with `\\copy` in both formats, `pg_recvlogical` with a slot of its own \
-and the connector's publication. Time over floor: the worker's time divided by that of the fastest floor. Profiles are of \
+and the connector's publication. MySQL's are a client of ours (`connectors/shared/mysql-wire/examples`), since `mysqlbinlog` does \
+not come with the server: the rows of a query, and the bare dump of the log. Time over floor: the worker's time divided by that of the fastest floor. Profiles are of \
 another run than the figures, in percent of the samples, by whose code runs and by function, both without callees. Ratios above 1 are in favour of Couplet, but for those \
 over the floor.";
