@@ -16,8 +16,8 @@ pub trait Bank: Sized {
     /// A worker that has the connector.
     fn settings(&self, bench: &Bench, engine: &Engine) -> Result<WorkerSettings>;
 
-    /// A connector with the original's defaults, and the topic of the table.
-    fn connector(&self, bench: &Bench, prefix: &str, schemas: bool) -> (Value, String);
+    /// A connector with the original's defaults, without schemas in its JSON, and the topic of the table.
+    fn connector(&self, bench: &Bench, prefix: &str) -> (Value, String);
 
     /// Books `rows` rows, `batch` to a transaction.
     async fn book(&self, rows: i64, batch: i64) -> Result<()>;
@@ -28,8 +28,8 @@ pub trait Bank: Sized {
     /// Waits until the connector called `name` streams.
     async fn await_streaming(&self, rest: &ConnectRest, name: &str) -> Result<()>;
 
-    /// Whether nobody reads the log.
-    async fn is_unread(&self) -> Result<bool>;
+    /// Whether the server would let another reader take the place of a connector that has stopped.
+    async fn is_released(&self) -> Result<bool>;
 
     /// Notes where the log stands: [`Bank::log_floor`] begins here.
     async fn mark(&mut self) -> Result<()>;

@@ -11,13 +11,13 @@ use crate::bench::Bench;
 use crate::bench::postgres::{BATCH, DEADLINE_SECS, finish};
 
 /// From the connector's creation to the last record, and the floors on the same rows.
-pub async fn snapshot<B: Bank>(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -> Result<Vec<Named>> {
+pub async fn snapshot<B: Bank>(bench: &Bench, engine: &Engine, case: &str) -> Result<Vec<Named>> {
     let (bank, rows, prefix) = (B::open().await?, bench.rows * 2, shared::unique("bench"));
     bank.book(rows, rows).await?;
     bank.settle().await?;
     let mut samples = bank.table_floors(case, rows).await?;
     let mut worker = Worker::start(&bank.settings(bench, engine)?).await?;
-    let (request, topic) = bank.connector(bench, &prefix, schemas);
+    let (request, topic) = bank.connector(bench, &prefix);
     let meter = bench.meter(&worker)?;
     worker.rest.create(&request).await?;
     bench.kafka.await_count(&topic, rows, Deadline::after_secs(DEADLINE_SECS)).await?;
@@ -27,10 +27,10 @@ pub async fn snapshot<B: Bank>(bench: &Bench, engine: &Engine, case: &str, schem
 }
 
 /// From the connector's resumption to the last record, and the floor on the same rows.
-pub async fn backlog<B: Bank>(bench: &Bench, engine: &Engine, case: &str, schemas: bool) -> Result<Vec<Named>> {
+pub async fn backlog<B: Bank>(bench: &Bench, engine: &Engine, case: &str) -> Result<Vec<Named>> {
     let (mut bank, prefix) = (B::open().await?, shared::unique("bench"));
     let mut worker = Worker::start(&bank.settings(bench, engine)?).await?;
-    let (request, topic) = bank.connector(bench, &prefix, schemas);
+    let (request, topic) = bank.connector(bench, &prefix);
     worker.rest.create(&request).await?;
     bank.await_streaming(&worker.rest, &prefix).await?;
     // It stands behind a transaction of its own, so that there is an offset to go on from.
@@ -40,7 +40,7 @@ pub async fn backlog<B: Bank>(bench: &Bench, engine: &Engine, case: &str, schema
     put(&worker, &prefix, "stop").await?;
     eventually("the connector to stop", Deadline::after_secs(60), || async {
         let status = worker.rest.get(&format!("/connectors/{prefix}/status")).await?;
-        Ok((status["connector"]["state"] == "STOPPED" && bank.is_unread().await?).then_some(()))
+        Ok((status["connector"]["state"] == "STOPPED" && bank.is_released().await?).then_some(()))
     })
     .await?;
     bank.mark().await?;

@@ -28,49 +28,38 @@ type Named = (&'static str, Sample);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Case {
-    Snapshot { mysql: bool, schemas: bool },
-    Backlog { mysql: bool, schemas: bool },
+    Snapshot { mysql: bool },
+    Backlog { mysql: bool },
     Paced,
 }
 
-const CASES: [Case; 7] = [
-    Case::Snapshot { mysql: false, schemas: false },
-    Case::Snapshot { mysql: false, schemas: true },
-    Case::Backlog { mysql: false, schemas: false },
-    Case::Backlog { mysql: false, schemas: true },
+const CASES: [Case; 5] = [
+    Case::Snapshot { mysql: false },
+    Case::Backlog { mysql: false },
     Case::Paced,
-    Case::Snapshot { mysql: true, schemas: false },
-    Case::Backlog { mysql: true, schemas: false },
+    Case::Snapshot { mysql: true },
+    Case::Backlog { mysql: true },
 ];
 
 impl Case {
-    fn name(self) -> String {
-        let named = |what, mysql, schemas| {
-            let (database, json) =
-                (if mysql { "MySQL" } else { "PostgreSQL" }, if schemas { ", with schemas" } else { "" });
-            format!("{database} {what}{json}")
-        };
+    const fn name(self) -> &'static str {
         match self {
-            Self::Snapshot { mysql, schemas } => named("snapshot", mysql, schemas),
-            Self::Backlog { mysql, schemas } => named("backlog", mysql, schemas),
-            Self::Paced => "PostgreSQL, 1000 transactions/s".to_owned(),
+            Self::Snapshot { mysql: false } => "PostgreSQL snapshot",
+            Self::Snapshot { mysql: true } => "MySQL snapshot",
+            Self::Backlog { mysql: false } => "PostgreSQL backlog",
+            Self::Backlog { mysql: true } => "MySQL backlog",
+            Self::Paced => "PostgreSQL, 1000 transactions/s",
         }
     }
 
     async fn measure(self, bench: &Bench, engine: &Engine) -> Result<Vec<Named>> {
         let name = self.name();
         match self {
-            Self::Snapshot { mysql: false, schemas } => {
-                cases::snapshot::<PostgresBank>(bench, engine, &name, schemas).await
-            }
-            Self::Snapshot { mysql: true, schemas } => {
-                cases::snapshot::<MySqlBank>(bench, engine, &name, schemas).await
-            }
-            Self::Backlog { mysql: false, schemas } => {
-                cases::backlog::<PostgresBank>(bench, engine, &name, schemas).await
-            }
-            Self::Backlog { mysql: true, schemas } => cases::backlog::<MySqlBank>(bench, engine, &name, schemas).await,
-            Self::Paced => Ok(vec![(engine.name(), latency::measure(bench, engine, &name, None).await?)]),
+            Self::Snapshot { mysql: false } => cases::snapshot::<PostgresBank>(bench, engine, name).await,
+            Self::Snapshot { mysql: true } => cases::snapshot::<MySqlBank>(bench, engine, name).await,
+            Self::Backlog { mysql: false } => cases::backlog::<PostgresBank>(bench, engine, name).await,
+            Self::Backlog { mysql: true } => cases::backlog::<MySqlBank>(bench, engine, name).await,
+            Self::Paced => Ok(vec![(engine.name(), latency::measure(bench, engine, name, None).await?)]),
         }
     }
 }
@@ -99,7 +88,7 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     }
     let mut text = table::tables(&report);
     println!("\nload average: {load_before} at the beginning, {} at the end\n\n{text}", machine::load()?);
-    let missed: Vec<Case> = cases.into_iter().filter(|case| table::is_missed(&report, &case.name())).collect();
+    let missed: Vec<Case> = cases.into_iter().filter(|case| table::is_missed(&report, case.name())).collect();
     let ours = engines.iter().find(|engine| matches!(engine, Engine::Couplet(_)));
     if let Some(engine) = ours {
         text.push_str(&profiles(&mut bench, engine, &missed).await?);
@@ -130,7 +119,7 @@ async fn profiles(bench: &mut Bench, engine: &Engine, cases: &[Case]) -> Result<
         let measured = case.measure(bench, engine).await;
         bench.profile = None;
         measured?;
-        let section = table::profile(&case.name(), &profile::functions(file).await?);
+        let section = table::profile(case.name(), &profile::functions(file).await?);
         println!("{section}");
         text.push_str(&section);
     }
@@ -141,7 +130,7 @@ const HOW: &str = "Snapshot: from the connector's creation to the last record in
 Backlog: the connector streams, is stopped (`PUT /connectors/NAME/stop`), the rows are committed, 1000 to a transaction, and the \
 time runs from `PUT /connectors/NAME/resume` to the last record in the topic. 1000 transactions/s: about 2000 changes a second, \
 from commit to a consumer of the topic. Every worker is a fresh process, every run has a database cluster of its own, connectors \
-have the original's defaults; JSON, with schemas or without. CPU: user and system time of the worker's process, or of the \
+have the original's defaults; JSON without schemas. CPU: user and system time of the worker's process, or of the \
 floor's client, not of database and broker. The floors are PostgreSQL's own clients, right before the worker and on the same \
 rows, with the output thrown away and no Kafka: `psql` with `\\copy` in both formats, `pg_recvlogical` with a slot of its own \
 and the connector's publication. MySQL's are a client of ours (`connectors/shared/mysql-wire/examples`), since `mysqlbinlog` does \

@@ -26,8 +26,8 @@ impl Bank for postgres::Bank {
         Ok(bench.settings(engine))
     }
 
-    fn connector(&self, _bench: &Bench, prefix: &str, schemas: bool) -> (Value, String) {
-        (postgres::connector(self.cluster.port, prefix, NAME, schemas), format!("{prefix}.{NAME}"))
+    fn connector(&self, _bench: &Bench, prefix: &str) -> (Value, String) {
+        (postgres::connector(self.cluster.port, prefix, NAME, false), format!("{prefix}.{NAME}"))
     }
 
     async fn book(&self, rows: i64, batch: i64) -> Result<()> {
@@ -42,7 +42,7 @@ impl Bank for postgres::Bank {
         postgres::await_streaming(&self.client, rest, name).await
     }
 
-    async fn is_unread(&self) -> Result<bool> {
+    async fn is_released(&self) -> Result<bool> {
         let query = "select 1 from pg_replication_slots having not bool_or(active)";
         Ok(self.client.query_opt(query, &[]).await?.is_some())
     }
