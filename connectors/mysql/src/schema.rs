@@ -212,7 +212,7 @@ fn column_plan(table: &TableId, column: &Column, config: &MyConfig) -> (ColumnPl
     }
     let source = SourceType { column: &column.name, name: &column.type_name, length, scale: column.scale };
     let described = config.column_changes.describe(bare.clone(), table, source);
-    let text = matches!(known.kind, Kind::Text(_) | Kind::Enum(_) | Kind::Set(_));
+    let text = matches!(known.kind, Kind::Text(_) | Kind::Enum(_) | Kind::Set(_) | Kind::Native(_));
     let plan = ColumnPlan {
         name: column.name.clone(),
         known: Some(known),

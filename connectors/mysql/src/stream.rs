@@ -14,7 +14,7 @@ use couplet_mysql_schema::SchemaChangeKind;
 use couplet_mysql_wire::Dump;
 use tokio::time::{Instant, sleep_until};
 
-use crate::binlog::{Body, Event, Format, Header, Rows, TableMap};
+use crate::binlog::{Body, Event, Format, Header, Payload, Rows, TableMap};
 use crate::chunk::ChunkPlan;
 use crate::config::{Inconsistency, MyConfig};
 use crate::definitions::{self, Definitions, gtid_source_counts};
@@ -181,6 +181,7 @@ impl Streaming {
             Body::Commit => self.commit(log).await?,
             Body::TableMap(map) => self.on_table_map(map, log)?,
             Body::Rows(rows) => self.on_rows(&header, &rows, log).await?,
+            Body::Payload(payload) => return Box::pin(self.on_payload(&header, payload, log)).await,
             Body::Statement(sql) => self.emitter.set_query(Some(sql)),
             Body::Incident => tracing::warn!(
                 position = header.position(),
@@ -197,6 +198,17 @@ impl Streaming {
             log.skipping = log.skip_events > 0;
         }
         self.end_window().await
+    }
+
+    /// A transaction in one event: what is in it counts, not the event around it.
+    async fn on_payload(&mut self, header: &Header, mut payload: Payload, log: &mut Log) -> Result<()> {
+        while let Some(event) = payload.next(header)? {
+            self.on_event(event, log).await?;
+            if self.outbox.is_full() {
+                self.outbox.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     fn is_ignored_source(&self, source: &str) -> bool {

@@ -3,6 +3,7 @@
 
 mod incremental;
 mod notifications;
+mod packed;
 mod player;
 mod silence;
 mod snapshots;
@@ -74,4 +75,14 @@ fn snapshots_over_connections_of_mariadb() {
 #[test]
 fn a_silent_server_is_left() {
     silence::play("mysql", MYSQL);
+}
+
+#[test]
+fn compressed_logs_of_mysql() {
+    packed::play("mysql", MYSQL);
+}
+
+#[test]
+fn compressed_logs_of_mariadb() {
+    packed::play("mariadb", MARIADB);
 }

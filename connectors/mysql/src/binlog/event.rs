@@ -5,10 +5,13 @@ use couplet_api::Result;
 use couplet_api::error::Error;
 use couplet_mysql_wire::read::Reader;
 
+use super::compressed::unpacked;
+use super::payload::Payload;
 use super::rows::{RowKind, Rows};
 use super::table_map::TableMap;
 
-const HEADER: usize = 19;
+/// Its length in bytes.
+pub(super) const HEADER: usize = 19;
 /// LOG_EVENT_IGNORABLE_F and others do not matter; an artificial event does not stand in the file.
 const ARTIFICIAL: u16 = 0x20;
 /// FL_STANDALONE of a GTID of MariaDB.
@@ -110,7 +113,9 @@ pub(crate) enum Body {
     Heartbeat,
     /// Something happened on the server that may have lost changes.
     Incident,
-    /// A compressed or otherwise unreadable event; which one.
+    /// The events of a whole transaction.
+    Payload(Payload),
+    /// An unreadable event; which one.
     Unsupported(&'static str),
     /// Of no interest.
     Other,
@@ -135,7 +140,8 @@ impl Event {
             let end = body.len().checked_sub(4).ok_or_else(|| damaged("checksum"))?;
             body.truncate(end);
         }
-        let parsed = parse_body(header, &body).ok_or_else(|| damaged(name(header.kind)))?;
+        let (kind, body) = unpacked(header.kind, body)?;
+        let parsed = parse_body(kind, &body).ok_or_else(|| damaged(name(kind)))?;
         Ok(Event { header, body: parsed })
     }
 }
@@ -157,6 +163,7 @@ fn name(kind: u8) -> &'static str {
         19 => "table map",
         23..=25 | 30..=32 => "rows",
         33 | 34 | 162 => "GTID",
+        40 => "transaction payload",
         _ => "event",
     }
 }
@@ -168,9 +175,9 @@ fn header(bytes: &[u8]) -> Option<Header> {
     Some(Header { timestamp, kind, server_id, length, next_position, artificial: flags & ARTIFICIAL != 0 })
 }
 
-fn parse_body(header: Header, body: &Bytes) -> Option<Body> {
+fn parse_body(kind: u8, body: &Bytes) -> Option<Body> {
     let mut reader = Reader::new(body);
-    Some(match header.kind {
+    Some(match kind {
         2 => query(&mut reader)?,
         4 => {
             let position = reader.u64()?;
@@ -179,9 +186,9 @@ fn parse_body(header: Header, body: &Bytes) -> Option<Body> {
         15 => Body::Format(format_description(body)?),
         16 => Body::Commit,
         19 => Body::TableMap(TableMap::parse(body)?),
-        23 | 30 => Body::Rows(Rows::parse(RowKind::Write, header.kind >= 30, body)?),
-        24 | 31 => Body::Rows(Rows::parse(RowKind::Update, header.kind >= 30, body)?),
-        25 | 32 => Body::Rows(Rows::parse(RowKind::Delete, header.kind >= 30, body)?),
+        23 | 30 => Body::Rows(Rows::parse(RowKind::Write, kind >= 30, body)?),
+        24 | 31 => Body::Rows(Rows::parse(RowKind::Update, kind >= 30, body)?),
+        25 | 32 => Body::Rows(Rows::parse(RowKind::Delete, kind >= 30, body)?),
         26 => Body::Incident,
         27 | 41 => Body::Heartbeat,
         29 => {
@@ -204,9 +211,8 @@ fn parse_body(header: Header, body: &Bytes) -> Option<Body> {
             Body::MariaDbGtid { domain, number, standalone: flags & STANDALONE != 0 }
         }
         39 => Body::Unsupported("PARTIAL_UPDATE_ROWS (binlog_row_value_options=PARTIAL_JSON)"),
-        40 => Body::Unsupported("TRANSACTION_PAYLOAD (binlog_transaction_compression=ON)"),
+        40 => Body::Payload(Payload::parse(body)?),
         164 => Body::Unsupported("START_ENCRYPTION (an encrypted binary log)"),
-        165..=171 => Body::Unsupported("a compressed event (log_bin_compress=ON)"),
         _ => Body::Other,
     })
 }

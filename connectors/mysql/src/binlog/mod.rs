@@ -4,14 +4,17 @@
 //! <https://mariadb.com/kb/en/replication-protocol/>.
 
 mod cell;
+mod compressed;
 mod decimal;
 mod event;
 mod json;
+mod payload;
 mod rows;
 mod table_map;
 
 pub(crate) use cell::Cell;
 pub(crate) use event::{Body, Event, Format, Header};
 pub(crate) use json::json_text;
+pub(crate) use payload::Payload;
 pub(crate) use rows::{RowChange, RowKind, Rows};
 pub(crate) use table_map::TableMap;

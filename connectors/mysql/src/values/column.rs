@@ -6,6 +6,7 @@ use couplet_mysql_schema::{Column, jdbc};
 
 use super::charset::Charset;
 use super::custom::Custom;
+use super::native::Native;
 use super::temporal::Unit;
 use crate::config::ValueConfig;
 
@@ -55,6 +56,8 @@ pub(crate) enum Kind {
     Timestamp(i32),
     /// JSON.
     Json,
+    /// UUID and addresses of MariaDB.
+    Native(Native),
     /// POINT.
     Point,
     /// Any other shape.
@@ -102,6 +105,9 @@ fn parts(column: &Column, config: &ValueConfig) -> Option<Parts> {
     let base = name.split([' ', '(']).next().unwrap_or_default();
     if let Some(shape) = spatial(base) {
         return Some(shape);
+    }
+    if let Some(native) = Native::named(base) {
+        return Some((Kind::Native(native), SchemaBuilder::new(Type::String), Value::str("")));
     }
     Some(match base {
         "JSON" => (Kind::Json, cdc::json(), Value::str("{}")),

@@ -97,6 +97,10 @@ impl ColumnType {
             (Kind::Json, Cell::Json(document)) if document.is_empty() => self.fallback.clone(),
             (Kind::Json, Cell::Json(document)) => Value::str(json_text(&document)?),
             (Kind::Json, Cell::Bytes(text)) => super::charset::Charset::Utf8.decode(&text),
+            (Kind::Native(native), Cell::Bytes(bytes)) => match phase {
+                Phase::Stream => Value::str(native.text(&bytes)?),
+                Phase::Snapshot => super::charset::Charset::Utf8.decode(&bytes),
+            },
             (Kind::Point | Kind::Geometry, Cell::Bytes(bytes)) => self.shape(&bytes)?,
             _ => return None,
         })

@@ -6,6 +6,7 @@ mod column;
 mod convert;
 mod custom;
 mod defaults;
+mod native;
 mod temporal;
 mod text;
 

@@ -38,9 +38,14 @@ pub(crate) fn cell_of_text(kind: &Kind, text: &Bytes) -> Option<Cell> {
             Cell::Timestamp(seconds, micros.rem_euclid(1_000_000))
         }
         Kind::Time(_) => Cell::Time(time(string()?)?),
-        Kind::Text(_) | Kind::Binary(..) | Kind::Enum(_) | Kind::Set(_) | Kind::Json | Kind::Point | Kind::Geometry => {
-            Cell::Bytes(text.clone())
-        }
+        Kind::Text(_)
+        | Kind::Binary(..)
+        | Kind::Enum(_)
+        | Kind::Set(_)
+        | Kind::Json
+        | Kind::Native(_)
+        | Kind::Point
+        | Kind::Geometry => Cell::Bytes(text.clone()),
     })
 }
 
