@@ -37,6 +37,12 @@ async fn a_graceful_restart_loses_and_repeats_nothing() {
     worker.rest.create(&request).await.expect("created");
     let topic = format!("{prefix}.public.t");
     kafka.await_count(&topic, 100, Deadline::after_secs(PATIENCE_SECS)).await.expect("the snapshot");
+    let scanned = format!(
+        "debezium_metrics_RowsScanned{{connector=\"{prefix}\",task=\"0\",plugin=\"postgres\",name=\"{prefix}\",\
+         context=\"snapshot\",table=\"public.t\"}} 100\n"
+    );
+    let metrics = worker.rest.get("/metrics").await.expect("metrics");
+    assert!(metrics.as_str().is_some_and(|text| text.contains(&scanned)), "{scanned} is not in {metrics}");
 
     for (round, first) in [(1, 101), (2, 201)] {
         database
