@@ -12,6 +12,9 @@ use super::submitted::Submitted;
 use crate::metrics::TaskMetrics;
 use crate::storage::OffsetStore;
 
+/// What is acknowledged after a rest waits so long for what belongs to it: the records of one change come one after another.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// Offsets on their way into the store, at most one set at a time.
 pub(super) struct OffsetCommit {
     store: Arc<dyn OffsetStore>,
@@ -45,6 +48,11 @@ impl OffsetCommit {
     pub(super) fn due(&self, submitted: &Submitted) -> Option<Instant> {
         let wanted = submitted.has_committable() || !self.unstored.is_empty();
         (wanted && self.running.is_none()).then_some(self.due)
+    }
+
+    /// Something may be committed again.
+    pub(super) fn woken(&mut self) {
+        self.due = self.due.max(Instant::now() + SETTLE.min(self.interval));
     }
 
     /// Begins a commit of everything that may be committed, unless one is running or there is nothing.

@@ -458,6 +458,7 @@ impl SourceFlow {
     pub(super) fn on_reports(&mut self, reports: &mut Vec<Report>) -> Result<()> {
         self.metrics.arrived(&self.latency.of(reports, SystemClock.now_ms()));
         let (mut all, mut failed) = (reports.len(), 0);
+        let rested = !self.submitted.has_committable();
         for Report { token, failure } in reports.drain(..) {
             if let Some(transactions) = &mut self.transactions {
                 match transactions.reported(token, failure)? {
@@ -481,6 +482,9 @@ impl SourceFlow {
         self.latency.forget_below(self.submitted.first_token());
         if all > 0 {
             self.metrics.wrote(all, all - failed);
+        }
+        if rested {
+            self.commit.woken();
         }
         if matches!(self.hold, Hold::Budget) {
             self.hold = Hold::Free;
